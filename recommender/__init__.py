@@ -1,0 +1,1 @@
+"""The one Django app: it owns every table. See docs/architecture.md for the way through it."""

@@ -1,0 +1,48 @@
+"""System checks: `manage.py check` refuses a site that could not train or serve."""
+
+import os
+from typing import Any
+
+from django.core.checks import CheckMessage, Error, register
+from django.core.exceptions import ImproperlyConfigured
+
+from recommender.conf import conf
+from recommender.engine.errors import RecommenderError
+from recommender.engine.index import INDEXES
+from recommender.engine.trainers import TRAINERS, make_config
+
+
+@register()
+def recommender_settings(app_configs: Any, **kwargs: Any) -> list[CheckMessage]:
+    try:
+        values = conf()
+        values.weights  # noqa: B018  built to be checked
+    except (ImproperlyConfigured, TypeError, RecommenderError) as error:
+        return [Error(str(error), hint="See docs/configuration.md.", id="recommender.E001")]
+    found: list[CheckMessage] = []
+    if values.trainer not in TRAINERS:
+        found.append(
+            Error(f"Unknown trainer {values.trainer!r}.", hint=f"One of: {', '.join(TRAINERS)}.", id="recommender.E002")
+        )
+    else:
+        try:
+            make_config(values.trainer, values.trainer_config)
+        except (RecommenderError, ImportError) as error:
+            # A web process may lack a trainer's packages; make_config imports none of them, so this is a real fault.
+            found.append(Error(str(error), hint="Mend RECOMMENDER['trainer_config'].", id="recommender.E003"))
+    if values.index not in {"auto", *INDEXES}:
+        found.append(
+            Error(f"Unknown index {values.index!r}.", hint=f"auto, {', '.join(INDEXES)}.", id="recommender.E004")
+        )
+    if not 0 < values.test_share < 1:
+        found.append(Error("test_share must lie between 0 and 1.", id="recommender.E005"))
+    if values.history_length < 1 or values.threads < 1:
+        found.append(Error("history_length and threads must be 1 or more.", id="recommender.E006"))
+    directory = values.artifacts_dir
+    while not directory.exists():
+        directory = directory.parent
+    if not os.access(directory, os.W_OK):
+        found.append(
+            Error(f"{values.artifacts_dir} cannot be written.", hint="Set RECSITE_VAR.", id="recommender.E007")
+        )
+    return found

@@ -1,0 +1,1 @@
+"""Interactions between users and items as arrays."""

@@ -1,0 +1,37 @@
+"""What is held back to judge a model by."""
+
+import numpy as np
+
+from recommender.engine.data.interactions import Interactions
+
+
+def time_split(data: Interactions, at: int, only_new: bool = True) -> tuple[Interactions, Interactions]:
+    """Events before `at` (Unix seconds) to learn from, events from then on to test with.
+
+    With `only_new`, test pairs that the user already has in the training part are left out, so that the test asks for
+    discoveries rather than repeats. Test events that speak against an item (weight <= 0) are left out as well.
+    """
+    train = data.where(data.times < at)
+    test = data.where((data.times >= at) & (data.weights > 0))
+    return train, without_known_pairs(test, train) if only_new else test
+
+
+def leave_one_out(data: Interactions) -> tuple[Interactions, Interactions]:
+    """Each user's last event to test with, all before it to learn from; users of one event only train."""
+    last = np.zeros(len(data), dtype=bool)
+    lengths = np.diff(data.indptr)
+    last[data.indptr[1:][lengths > 1] - 1] = True
+    return data.where(~last), data.where(last)
+
+
+def share_split(data: Interactions, share: float, only_new: bool = True) -> tuple[Interactions, Interactions, int]:
+    """A time split that leaves the last `share` (0 to 1) of the events to the test; also returns its time."""
+    at = int(np.quantile(data.times, 1 - share)) + 1 if len(data) else 0
+    return *time_split(data, at, only_new), at
+
+
+def without_known_pairs(test: Interactions, train: Interactions) -> Interactions:
+    """The test events whose (user, item) pair is not in `train`."""
+    n = np.int64(len(test.items))
+    known = np.isin(test.user_rows * n + test.item_rows, train.user_rows * n + train.item_rows)
+    return test.where(~known)

@@ -1,0 +1,1 @@
+INDEXES: dict[str, str] = {}

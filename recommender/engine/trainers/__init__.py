@@ -1,0 +1,82 @@
+"""Trainers: from interactions to learned arrays, and from arrays to answers.
+
+A trainer is a class without state. `fit` learns in a worker and may import anything; `query` runs in a web process and
+answers with NumPy alone.
+"""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, fields
+from typing import Any, Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+
+from recommender.engine.data.interactions import Histories, Interactions
+from recommender.engine.errors import InvalidConfig
+from recommender.engine.loading import load
+
+TRAINERS = {
+    "als": "recommender.engine.trainers.als.AlsTrainer",
+    "popularity": "recommender.engine.trainers.popularity.PopularityTrainer",
+}
+
+Arrays = Mapping[str, NDArray[Any]]
+Progress = Callable[[float, str], None]  # share done (0 to 1) and a word about it; may raise Cancelled
+
+
+def no_progress(share: float, message: str) -> None:
+    pass
+
+
+@dataclass(frozen=True)
+class Options:
+    """How a fit runs; nothing here shapes the result beyond the seed."""
+
+    seed: int = 42
+    threads: int = 1
+    progress: Progress = no_progress
+
+
+class Query(Protocol):
+    """What was learned, ready to answer. Histories may be empty, repeat items, and hold negative weights."""
+
+    item_vectors: NDArray[np.float32] | None
+    """(N, D) where a score is the inner product of a history's vector and an item's; None where it is not."""
+
+    def vectors(self, histories: Histories) -> NDArray[np.float32]:
+        """(B, D): the histories' vectors. Only where item_vectors is not None."""
+
+    def scores(self, histories: Histories) -> NDArray[np.float32]:
+        """(B, N): every item's score for every history."""
+
+    def contributions(self, histories: Histories, item_rows: NDArray[np.int32]) -> NDArray[np.float32]:
+        """(L, K): what each event of one history adds to the scores of K items; columns sum to those scores."""
+
+
+class Trainer(Protocol):
+    Config: type[Any]
+
+    @staticmethod
+    def fit(data: Interactions, config: Any, options: Options) -> Arrays:
+        """Learn. Raises NoData, NotFinite, InvalidConfig, and whatever `options.progress` raises."""
+
+    @staticmethod
+    def query(arrays: Arrays, config: Any) -> Query:
+        """Answer with what was learned; `arrays` may be memory-mapped and read-only."""
+
+
+def trainer(name: str) -> type[Trainer]:
+    """The trainer registered under `name`. Raises UnknownName."""
+    return load(TRAINERS, name)  # type: ignore[no-any-return]
+
+
+def make_config(name: str, values: Mapping[str, Any]) -> Any:
+    """The named trainer's config, frozen and checked. Raises UnknownName, InvalidConfig."""
+    kind = trainer(name).Config
+    known = {field.name for field in fields(kind)}
+    if strange := sorted(set(values) - known):
+        raise InvalidConfig(f"{name} has no setting {', '.join(strange)}; it has {', '.join(sorted(known))}.")
+    try:
+        return kind(**values)
+    except TypeError as error:
+        raise InvalidConfig(f"{name}: {error}.") from error

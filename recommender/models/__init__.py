@@ -1,0 +1,23 @@
+"""Every table, one file per subject. Ids that come from outside are the primary keys: there is one id per thing."""
+
+from recommender.models.access import ApiKey
+from recommender.models.activity import Event, Review
+from recommender.models.catalogue import Category, Item, Picture
+from recommender.models.learning import Publication, Run
+from recommender.models.orders import CartLine, Order, OrderLine
+from recommender.models.people import Visitor
+
+__all__ = [
+    "ApiKey",
+    "CartLine",
+    "Category",
+    "Event",
+    "Item",
+    "Order",
+    "OrderLine",
+    "Picture",
+    "Publication",
+    "Review",
+    "Run",
+    "Visitor",
+]

@@ -1,0 +1,19 @@
+"""The form of an id that comes from outside (an item's, a user's), checked at every door."""
+
+import re
+
+from django.core.exceptions import ValidationError
+
+MAX_LENGTH = 128  # characters; ids are primary keys, so they are kept short
+# A slash would split a URL, a space or a control character would break clients that do not escape ids.
+_FORM = re.compile(r"[^\s/\\?#%\x00-\x1f\x7f]+")
+
+
+def validate_external_id(value: str) -> None:
+    """Raise ValidationError unless `value` is 1 to 128 characters without spaces, slashes, ?, #, % or control characters."""
+    if not isinstance(value, str) or not value or len(value) > MAX_LENGTH or not _FORM.fullmatch(value):
+        raise ValidationError(
+            "An id is 1 to %(max)d characters without spaces, slashes, ?, #, %% or control characters.",
+            code="invalid_id",
+            params={"max": MAX_LENGTH},
+        )

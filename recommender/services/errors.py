@@ -1,0 +1,47 @@
+"""What a service refuses, in the same tree as the engine's errors. Doors map them: API to problems, pages to messages."""
+
+from recommender.engine.errors import RecommenderError
+
+
+class Refused(RecommenderError):
+    """The request cannot be carried out."""
+
+
+class InvalidInput(Refused):
+    """The input is not valid."""
+
+
+class UnknownItem(Refused):
+    """There is no such item."""
+
+
+class UnknownVisitor(Refused):
+    """There is no such user or session."""
+
+
+class UnknownRun(Refused):
+    """There is no such run."""
+
+
+class RunActive(Refused):
+    """A run is already active."""
+
+
+class RunNotPublishable(Refused):
+    """This run cannot be published."""
+
+
+class NothingToRollBackTo(Refused):
+    """There is no earlier run to roll back to."""
+
+
+class InvalidApiKey(Refused):
+    """The API key is not valid."""
+
+
+class MissingScope(Refused):
+    """The API key does not have the scope for this."""
+
+
+class CartProblem(Refused):
+    """The cart cannot be ordered as it is."""

@@ -1,0 +1,238 @@
+"""Recording what visitors do: validated, idempotent by event id, and never losing the good rows of a bad batch."""
+
+import math
+import uuid
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+from django.core.exceptions import ValidationError
+from django.db import transaction
+from django.utils import timezone
+from django.utils.dateparse import parse_datetime
+
+from recommender.models import Event, Item, Run, Visitor
+from recommender.models.ids import validate_external_id
+from recommender.services import people
+from recommender.services.errors import InvalidInput
+
+MAX_BATCH = 1000  # events of one batch; about 250 kB of JSON
+EARLIEST = datetime(1990, 1, 1, tzinfo=UTC)  # before any web shop: a wrong unit or a zero date
+CLOCK_SKEW = timedelta(minutes=10)  # how far a client's clock may run ahead
+MAX_QUANTITY = 100_000
+
+
+@dataclass(frozen=True)
+class Source:
+    """Where the visitor found the item: the recommendation that an event answers."""
+
+    rec_id: uuid.UUID | None = None
+    run_id: int | None = None
+    shelf: str = ""
+    position: int | None = None
+
+
+@dataclass
+class BatchResult:
+    accepted: int = 0
+    duplicates: int = 0
+    rejected: list[dict[str, Any]] = field(default_factory=list)
+    """One {index, event_id, reason} for each event that was not kept."""
+
+
+def record(
+    visitor: Visitor,
+    item: Item,
+    kind: str,
+    *,
+    value: float | None = None,
+    session: str = "",
+    source: Source = Source(),  # noqa: B008  frozen
+    event_id: uuid.UUID | None = None,
+    occurred_at: datetime | None = None,
+) -> bool:
+    """Record one event of the shop itself. False when `event_id` was already there."""
+    now = timezone.now()
+    event = Event(
+        event_id=event_id or uuid.uuid4(),
+        kind=kind,
+        visitor=visitor,
+        item=item,
+        value=value,
+        occurred_at=occurred_at or now,
+        received_at=now,
+        session=session,
+        rec_id=source.rec_id,
+        run_id=source.run_id,
+        shelf=source.shelf,
+        position=source.position,
+    )
+    return _insert([event]) == 1
+
+
+def record_batch(rows: Sequence[Mapping[str, Any]]) -> BatchResult:
+    """Record events that came from outside, given as mappings with the API's field names.
+
+    Each row: event_id (UUID), kind, item_id, user_id or session_id; optional value, occurred_at (ISO 8601 with zone,
+    or Unix seconds), session, rec_id, run_id, shelf, position. A bad row is reported with its reason, the rest is kept.
+    Raises InvalidInput when there are more than MAX_BATCH rows.
+    """
+    if len(rows) > MAX_BATCH:
+        raise InvalidInput(f"A batch holds at most {MAX_BATCH} events; this one has {len(rows)}. Split it.")
+    result = BatchResult()
+    now = timezone.now()
+    items = set(Item.objects.filter(id__in=_texts(rows, "item_id")).values_list("id", flat=True))
+    runs = set(Run.objects.filter(id__in=_whole_numbers(rows, "run_id")).values_list("id", flat=True))
+    parsed: dict[uuid.UUID, Event] = {}
+    for index, row in enumerate(rows):
+        try:
+            event = _parse(row, items, runs, now)
+        except InvalidInput as error:
+            event_id = row.get("event_id") if isinstance(row, Mapping) else None
+            result.rejected.append({"index": index, "event_id": event_id, "reason": error.detail})
+            continue
+        if event.event_id in parsed:
+            result.duplicates += 1
+        else:
+            parsed[event.event_id] = event
+    if parsed:
+        with transaction.atomic():
+            _ensure_visitors({event.visitor_id for event in parsed.values()}, parsed.values())
+            result.accepted = _insert(list(parsed.values()))
+        result.duplicates += len(parsed) - result.accepted
+    return result
+
+
+def _parse(row: Any, items: set[str], runs: set[int], now: datetime) -> Event:
+    if not isinstance(row, Mapping):
+        raise InvalidInput("An event is an object with fields.")
+    try:
+        event_id = uuid.UUID(str(row.get("event_id")))
+    except ValueError:
+        raise InvalidInput("event_id must be a UUID; make one per event and repeat it when you retry.") from None
+    kind = row.get("kind")
+    if not isinstance(kind, str) or kind not in Event.Kind.values:
+        raise InvalidInput(f"kind must be one of {', '.join(Event.Kind.values)}.")
+    item_id = row.get("item_id")
+    if not isinstance(item_id, str) or item_id not in items:
+        raise InvalidInput(f"item_id {str(item_id)[:80]!r} is not in the catalogue; add the item first.")
+    visitor_id = people.client_visitor_id(row.get("user_id"), row.get("session_id"))
+    run_id = row.get("run_id")
+    return Event(
+        event_id=event_id,
+        kind=kind,
+        visitor_id=visitor_id,
+        item_id=item_id,
+        value=parse_value(kind, row.get("value")),
+        occurred_at=parse_time(row.get("occurred_at"), now),
+        received_at=now,
+        session=_short(row, "session", 64),
+        rec_id=_optional_uuid(row, "rec_id"),
+        run_id=run_id if isinstance(run_id, int) and run_id in runs else None,
+        shelf=_short(row, "shelf", 32),
+        position=_position(row.get("position")),
+    )
+
+
+def parse_value(kind: str, value: Any) -> float | None:
+    """The value an event of this kind may carry. Raises InvalidInput."""
+    if value is None:
+        if kind == Event.Kind.RATING:
+            raise InvalidInput("value: a rating needs its stars, 1 to 5.")
+        return None
+    if isinstance(value, bool) or not isinstance(value, int | float) or not math.isfinite(value):
+        raise InvalidInput("value must be a finite number.")
+    if kind == Event.Kind.RATING and not 1 <= value <= 5:
+        raise InvalidInput("value: a rating's stars are 1 to 5.")
+    if kind in (Event.Kind.PURCHASE, Event.Kind.CART) and not 0 < value <= MAX_QUANTITY:
+        raise InvalidInput(f"value: a quantity is above 0 and at most {MAX_QUANTITY:,}.")
+    return float(value)
+
+
+def parse_time(value: Any, now: datetime) -> datetime:
+    """ISO 8601 with a zone, Unix seconds, or nothing for now. Raises InvalidInput for the future and before 1990."""
+    if value is None:
+        return now
+    if isinstance(value, datetime):
+        moment: datetime | None = value
+    elif isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value):
+        try:
+            moment = datetime.fromtimestamp(value, UTC)
+        except (ValueError, OverflowError, OSError):
+            moment = None
+    else:
+        try:
+            moment = parse_datetime(str(value))
+        except ValueError:
+            moment = None
+    if moment is None:
+        raise InvalidInput("occurred_at must be ISO 8601 such as 2026-05-04T12:30:00Z, or Unix seconds.")
+    if moment.tzinfo is None:
+        raise InvalidInput("occurred_at needs a time zone, such as Z or +01:00.")
+    if moment > now + CLOCK_SKEW:
+        raise InvalidInput("occurred_at lies in the future; check the client's clock and unit (seconds).")
+    if moment < EARLIEST:
+        raise InvalidInput("occurred_at lies before 1990; check the unit (seconds).")
+    return min(moment, now)
+
+
+def _position(value: Any) -> int | None:
+    if value is None:
+        return None
+    if isinstance(value, bool) or not isinstance(value, int) or not 1 <= value <= 10_000:
+        raise InvalidInput("position must be a whole number from 1 to 10000.")
+    return value
+
+
+def _short(row: Mapping[str, Any], name: str, limit: int) -> str:
+    value = row.get(name) or ""
+    if not isinstance(value, str) or len(value) > limit or "\x00" in value:
+        raise InvalidInput(f"{name} must be a text of at most {limit} characters.")
+    return value
+
+
+def _optional_uuid(row: Mapping[str, Any], name: str) -> uuid.UUID | None:
+    if row.get(name) is None:
+        return None
+    try:
+        return uuid.UUID(str(row[name]))
+    except ValueError:
+        raise InvalidInput(f"{name} must be a UUID as an answer gave it.") from None
+
+
+def _texts(rows: Sequence[Mapping[str, Any]], name: str) -> set[str]:
+    return {row[name] for row in rows if isinstance(row, Mapping) and _is_external_id(row.get(name))}
+
+
+def _whole_numbers(rows: Sequence[Mapping[str, Any]], name: str) -> set[int]:
+    found = [row.get(name) for row in rows if isinstance(row, Mapping)]
+    return {value for value in found if isinstance(value, int) and 0 < value < 2**63}
+
+
+def _is_external_id(value: Any) -> bool:
+    try:
+        validate_external_id(value)
+    except (ValidationError, TypeError):
+        return False
+    return True
+
+
+def _ensure_visitors(visitor_ids: set[str], events: Iterable[Event]) -> None:
+    """Make the rows that are missing, and lead events of merged guests to their accounts."""
+    known = dict(Visitor.objects.filter(id__in=visitor_ids).values_list("id", "merged_into_id"))
+    Visitor.objects.bulk_create(
+        [Visitor(id=visitor_id, kind=people.kind_of(visitor_id)) for visitor_id in sorted(visitor_ids - known.keys())],
+        ignore_conflicts=True,
+    )
+    for event in events:
+        event.visitor_id = known.get(event.visitor_id) or event.visitor_id
+
+
+def _insert(events: list[Event]) -> int:
+    """Insert what is new; returns how many were. A retry meets the unique event_id and changes nothing."""
+    new = {event.event_id for event in events} - set(
+        Event.objects.filter(event_id__in=[event.event_id for event in events]).values_list("event_id", flat=True)
+    )
+    Event.objects.bulk_create([event for event in events if event.event_id in new], ignore_conflicts=True)
+    return len(new)

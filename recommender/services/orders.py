@@ -1,0 +1,130 @@
+"""The cart and the checkout. No payment is taken: a shop plugs its own in after `place`."""
+
+import secrets
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
+from decimal import Decimal
+from typing import Any
+
+from django.db import transaction
+from django.utils import timezone
+
+from recommender.models import CartLine, Event, Item, Order, OrderLine, Visitor
+from recommender.services import events
+from recommender.services.errors import CartProblem
+
+MAX_QUANTITY = 99  # of one item in one cart
+
+
+@dataclass(frozen=True)
+class Address:
+    name: str
+    email: str
+    address: str
+
+
+def lines(visitor_id: str) -> list[CartLine]:
+    """The cart, oldest line first, with items and pictures."""
+    mine = CartLine.objects.filter(visitor_id=visitor_id).select_related("item__category")
+    return list(mine.prefetch_related("item__pictures"))
+
+
+def total(cart: list[CartLine]) -> Decimal:
+    return sum((line.total for line in cart), Decimal(0))
+
+
+def count(visitor_id: str | None) -> int:
+    """Pieces in the cart, for the page's header."""
+    if not visitor_id:
+        return 0
+    return sum(CartLine.objects.filter(visitor_id=visitor_id).values_list("quantity", flat=True))
+
+
+@transaction.atomic
+def add(visitor: Visitor, item: Item, quantity: int = 1, source: events.Source = events.Source()) -> CartLine:  # noqa: B008
+    """Put pieces into the cart and record it. Raises CartProblem when the item cannot be bought."""
+    if not item.can_be_bought:
+        raise CartProblem(f"{item.title} cannot be bought at the moment.")
+    line = CartLine.objects.filter(visitor=visitor, item=item).first()
+    _check_quantity(item, (line.quantity if line else 0) + quantity)
+    if line:
+        line.quantity += quantity
+        line.save(update_fields=["quantity"])
+    else:
+        kept = {name: str(value) for name, value in asdict(source).items() if value}
+        line = CartLine.objects.create(visitor=visitor, item=item, quantity=quantity, source=kept)
+    events.record(visitor, item, Event.Kind.CART, value=quantity, source=source)
+    return line
+
+
+def change(visitor_id: str, item_id: str, quantity: int) -> None:
+    """Set a line's quantity; 0 removes the line. Raises CartProblem."""
+    line = CartLine.objects.filter(visitor_id=visitor_id, item_id=item_id).select_related("item").first()
+    if line is None:
+        return
+    if quantity <= 0:
+        line.delete()
+        return
+    _check_quantity(line.item, quantity)
+    line.quantity = quantity
+    line.save(update_fields=["quantity"])
+
+
+@transaction.atomic
+def place(visitor: Visitor, to: Address) -> Order:
+    """Turn the cart into an order: stock goes down, purchase events are recorded, the cart is emptied.
+
+    Raises CartProblem, naming the items, when the cart is empty or something sold out meanwhile; nothing changes then.
+    """
+    cart = list(CartLine.objects.filter(visitor=visitor).order_by("added_at"))
+    if not cart:
+        raise CartProblem("It is empty.")
+    items = {item.id: item for item in Item.objects.select_for_update().filter(id__in=[line.item_id for line in cart])}
+    problems = []
+    for line in cart:
+        item = items[line.item_id]
+        if not item.can_be_bought:
+            problems.append(f"{item.title} is sold out")
+        elif item.stock is not None and item.stock < line.quantity:
+            problems.append(f"only {item.stock} of {item.title} are left")
+    if problems:
+        raise CartProblem(f"{'; '.join(problems)}. Change the cart and order again.")
+    order = Order.objects.create(
+        id=new_order_id(), visitor=visitor, name=to.name, email=to.email, address=to.address
+    )
+    for line in cart:
+        item = items[line.item_id]
+        assert item.price is not None
+        OrderLine.objects.create(order=order, item=item, quantity=line.quantity, unit_price=item.price)
+        order.total += item.price * line.quantity
+        if item.stock is not None:
+            item.stock -= line.quantity
+            item.save(update_fields=["stock"])
+        events.record(
+            visitor, item, Event.Kind.PURCHASE, value=line.quantity, session=order.id, source=_source(line.source)
+        )
+    order.save(update_fields=["total"])
+    CartLine.objects.filter(pk__in=[line.pk for line in cart]).delete()
+    return order
+
+
+def new_order_id() -> str:
+    """A number a person can read out, such as 261124-7K3MQX; too sparse to guess another's."""
+    alphabet = "23456789ABCDEFGHJKLMNPQRSTUVWXYZ"  # without 0, 1, I and O, which are mistaken for each other
+    return f"{timezone.now():%y%m%d}-{''.join(secrets.choice(alphabet) for _ in range(6))}"
+
+
+def _check_quantity(item: Item, quantity: int) -> None:
+    if quantity > MAX_QUANTITY:
+        raise CartProblem(f"At most {MAX_QUANTITY} pieces of one item.")
+    if item.stock is not None and quantity > item.stock:
+        raise CartProblem(f"Only {item.stock} of {item.title} are in stock.")
+
+
+def _source(kept: Mapping[str, Any]) -> events.Source:
+    return events.Source(
+        rec_id=kept.get("rec_id"),  # type: ignore[arg-type]  Django takes the text form
+        run_id=int(kept["run_id"]) if kept.get("run_id") else None,
+        shelf=kept.get("shelf", ""),
+        position=int(kept["position"]) if kept.get("position") else None,
+    )

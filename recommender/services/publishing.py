@@ -1,0 +1,89 @@
+"""Which run serves: publish, roll back, withdraw; each with a reason, in one transaction, never forgotten."""
+
+import shutil
+from typing import Any
+
+from django.db import transaction
+
+from recommender.conf import conf
+from recommender.engine.artifact import open_artifact
+from recommender.models import Publication, Run
+from recommender.services.errors import InvalidInput, NothingToRollBackTo, RunNotPublishable, UnknownRun
+
+MAX_REASON = 300  # characters
+
+
+def live_run_id() -> int | None:
+    """The run that serves, or None."""
+    return Publication.objects.order_by("-id").values_list("run_id", flat=True).first()
+
+
+def live_run() -> Run | None:
+    run_id = live_run_id()
+    return Run.objects.get(pk=run_id) if run_id else None
+
+
+def publish(run_id: int, reason: str, by: Any = None) -> Publication:
+    """Make a finished run serve from the next request on.
+
+    Its artifact is opened and its hashes checked first, so that a damaged one never goes live.
+    A run that the gate refused can be published by a person who gives a reason.
+    Raises UnknownRun, InvalidInput, RunNotPublishable, ArtifactMissing, ArtifactDamaged.
+    """
+    run = Run.objects.filter(pk=run_id).first()
+    if run is None:
+        raise UnknownRun(f"Run {run_id}.")
+    if run.status not in (Run.Status.SUCCEEDED, Run.Status.REFUSED) or not run.artifact:
+        raise RunNotPublishable(f"Run {run.pk} is {run.get_status_display()}.")
+    open_artifact(conf().artifacts_dir / run.artifact)
+    return _point(run, Publication.Action.PUBLISH, reason, by)
+
+
+def roll_back(reason: str, by: Any = None) -> Publication:
+    """Make the run that served before the live one serve again. Raises NothingToRollBackTo, InvalidInput."""
+    target = roll_back_target()
+    if target is None:
+        raise NothingToRollBackTo()
+    open_artifact(conf().artifacts_dir / target.artifact)
+    return _point(target, Publication.Action.ROLL_BACK, reason, by)
+
+
+def withdraw(reason: str, by: Any = None) -> Publication:
+    """Let no model serve: pages fall back to popular items until something is published again."""
+    return _point(None, Publication.Action.WITHDRAW, reason, by)
+
+
+def roll_back_target() -> Run | None:
+    """The run that a roll-back would bring back: the one live before the live one was published."""
+    seen: list[int] = []  # the runs published and not rolled back from, oldest first
+    for run_id, action in Publication.objects.order_by("id").values_list("run_id", "action"):
+        if action == Publication.Action.ROLL_BACK:
+            seen = seen[: seen.index(run_id) + 1] if run_id in seen else [run_id]
+        elif run_id is not None and (not seen or seen[-1] != run_id):
+            seen.append(run_id)
+    live = live_run_id()
+    if live is None:
+        return Run.objects.filter(pk=seen[-1]).first() if seen else None
+    return Run.objects.filter(pk=seen[-2]).first() if len(seen) > 1 else None
+
+
+def sweep_artifacts() -> list[str]:
+    """Delete the artifacts of old runs that never served, beyond the number to keep; returns their names."""
+    published = Publication.objects.exclude(run=None).values("run_id")
+    idle = Run.objects.exclude(artifact="").exclude(pk__in=published).order_by("-id")
+    removed = []
+    for run in idle[conf().keep_artifacts :]:
+        shutil.rmtree(conf().artifacts_dir / run.artifact, ignore_errors=True)
+        removed.append(run.artifact)
+        run.artifact = ""
+        run.save(update_fields=["artifact"])
+    return removed
+
+
+@transaction.atomic
+def _point(run: Run | None, action: str, reason: str, by: Any) -> Publication:
+    reason = reason.strip()
+    if not reason or len(reason) > MAX_REASON:
+        raise InvalidInput(f"Give a reason of at most {MAX_REASON} characters; it is kept in the history.")
+    previous = live_run_id()
+    return Publication.objects.create(run=run, previous_id=previous, action=action, reason=reason, by=by)

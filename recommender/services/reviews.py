@@ -1,0 +1,27 @@
+"""Stars and words that shoppers give. A review is a rating event too, so it is learned from."""
+
+from django.core.exceptions import ValidationError
+from django.db import transaction
+
+from recommender.models import Event, Item, Review, Visitor
+from recommender.services import events
+from recommender.services.errors import InvalidInput
+
+
+@transaction.atomic
+def write(visitor: Visitor, item: Item, stars: int, title: str = "", body: str = "", author_name: str = "") -> Review:
+    """Write or replace a visitor's review of an item. Raises InvalidInput."""
+    review = Review.objects.filter(visitor=visitor, item=item).first() or Review(visitor=visitor, item=item)
+    review.stars, review.title, review.body, review.author_name = stars, title.strip(), body.strip(), author_name.strip()
+    try:
+        review.full_clean(validate_unique=False, validate_constraints=False)
+    except ValidationError as error:
+        raise InvalidInput("; ".join(error.messages)) from error
+    review.save()
+    events.record(visitor, item, Event.Kind.RATING, value=stars)
+    return review
+
+
+def remove(visitor: Visitor, item: Item) -> bool:
+    """Take the visitor's own review back. The rating event stays, as events do."""
+    return bool(Review.objects.filter(visitor=visitor, item=item).delete()[0])

@@ -1,0 +1,36 @@
+"""Search by words. Every word must occur somewhere in an item; where it occurs decides the order."""
+
+import re
+
+from django.db.models import Case, F, IntegerField, Q, QuerySet, Value, When
+
+from recommender.models import Item
+from recommender.services import catalogue
+
+MAX_WORDS = 8
+MAX_LENGTH = 200  # characters of a query that are looked at
+FIELDS = {"title": 8, "creator": 4, "category__name": 2, "description": 1}  # where a word is found: what it is worth
+_WORD = re.compile(r"[^\W_]+", re.UNICODE)
+
+
+def words(query: str) -> list[str]:
+    """The distinct words that are searched for, lower case."""
+    return list(dict.fromkeys(_WORD.findall(query[:MAX_LENGTH].lower())))[:MAX_WORDS]
+
+
+def search(query: str) -> QuerySet[Item]:
+    """Active items that hold every word of `query`, the best match first; nothing for a query without words."""
+    found = words(query)
+    if not found:
+        return Item.objects.none()
+    items = catalogue.visible_items()
+    score = Value(0, output_field=IntegerField())
+    for word in found:
+        anywhere = Q()
+        for field, worth in FIELDS.items():
+            holds = Q(**{f"{field}__icontains": word})
+            anywhere |= holds
+            score = score + Case(When(holds, then=Value(worth)), default=Value(0))  # type: ignore[assignment]
+        items = items.filter(anywhere)
+    whole = Case(When(title__iexact=query.strip(), then=Value(100)), default=Value(0))
+    return items.annotate(match=score + whole).order_by("-match", F("title").asc(), "id")

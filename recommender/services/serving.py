@@ -1,0 +1,341 @@
+"""Recommendations from the live model and the visitor's latest events, with a fallback behind each tier.
+
+Nothing is precomputed per visitor: the query vector is built from the events of the database at answer time, so the
+first click of a guest changes the next page. Redis is not on this path.
+"""
+
+import logging
+import threading
+import time
+import uuid
+from collections.abc import Collection, Sequence
+from dataclasses import dataclass, field
+
+import numpy as np
+from django.db.models import Count, Q
+from django.db.models.functions import Coalesce
+
+from recommender.conf import conf
+from recommender.engine.data.interactions import UNKNOWN, Histories
+from recommender.engine.data.weighting import weigh
+from recommender.engine.errors import RecommenderError
+from recommender.engine.model import Model, open_model
+from recommender.engine.ranking.diversify import diversify
+from recommender.models import Event, Item, Run
+from recommender.services import publishing
+from recommender.services.errors import InvalidInput, UnknownItem
+
+log = logging.getLogger(__name__)
+
+MAX_RESULTS = 100
+POOL = 4  # candidates per wanted result, so that filters and diversity have something to choose from
+POPULAR_FOR_S = 60.0  # seconds a process keeps its list of popular items when no model serves
+RELEVANCE = 0.8  # share of relevance against novelty within a list (lambda of maximal marginal relevance)
+NOT_LEARNED = (Event.Kind.IMPRESSION,)
+
+
+@dataclass(frozen=True)
+class Recommendation:
+    item: Item
+    position: int
+    score: float
+    reason: str
+
+
+@dataclass(frozen=True)
+class Shelf:
+    """One answer: a row of recommendations that all came from one tier of one run."""
+
+    name: str
+    title: str
+    tier: str
+    """model, similar, together, popular or catalogue."""
+    run_id: int | None
+    entries: list[Recommendation]
+    rec_id: uuid.UUID = field(default_factory=uuid.uuid4)
+
+    def __bool__(self) -> bool:
+        return bool(self.entries)
+
+
+@dataclass(frozen=True)
+class Live:
+    """The model that serves this request; taken once per request so that no page mixes two."""
+
+    run_id: int | None
+    model: Model | None
+
+
+@dataclass(frozen=True)
+class History:
+    """A visitor's latest events, oldest first."""
+
+    item_ids: list[str]
+    kinds: list[str]
+    weights: np.ndarray
+    times: np.ndarray
+
+    def __bool__(self) -> bool:
+        return bool(self.item_ids)
+
+
+NO_HISTORY = History([], [], np.zeros(0, np.float32), np.zeros(0, np.int64))
+
+_opened: dict[int, Model] = {}
+_opening = threading.Lock()
+
+
+def live() -> Live:
+    """The live run and its model, opened once per process. Without a usable one, (run_id, None) or (None, None)."""
+    run_id = publishing.live_run_id()
+    if run_id is None:
+        return Live(None, None)
+    model = _opened.get(run_id)
+    if model is None:
+        with _opening:
+            model = _opened.get(run_id) or _open(run_id)
+    return Live(run_id, model)
+
+
+def _open(run_id: int) -> Model | None:
+    artifact = Run.objects.values_list("artifact", flat=True).get(pk=run_id)
+    try:
+        model = open_model(conf().artifacts_dir / artifact)
+    except RecommenderError:
+        log.exception("Run %s is live but cannot be opened; popular items serve instead.", run_id)
+        return None
+    _opened.clear()  # the previous model's files stay mapped until the last request that holds it is done
+    _opened[run_id] = model
+    return model
+
+
+def history(visitor_id: str | None) -> History:
+    """The events that say something about a visitor's taste: the latest, weighed by kind and age."""
+    if not visitor_id:
+        return NO_HISTORY
+    rows = list(
+        Event.objects.filter(visitor_id=visitor_id)
+        .exclude(kind__in=NOT_LEARNED)
+        .order_by("-occurred_at", "-id")
+        .values_list("item_id", "kind", "value", "occurred_at")[: conf().history_length]
+    )[::-1]
+    if not rows:
+        return NO_HISTORY
+    item_ids, kinds, values, moments = zip(*rows, strict=True)
+    times = np.array([int(moment.timestamp()) for moment in moments], dtype=np.int64)
+    # Age counts from the visitor's own latest event: a shopper who returns after a year is not a stranger.
+    weights = weigh(
+        np.array(kinds),
+        np.array([np.nan if value is None else value for value in values], dtype=np.float64),
+        times,
+        int(times[-1]),
+        conf().weights,
+    )
+    return History(list(item_ids), list(kinds), weights, times)
+
+
+def recommend(
+    visitor_id: str | None,
+    n: int = 10,
+    *,
+    category: str | None = None,
+    exclude: Collection[str] = (),
+    past: History | None = None,
+    current: Live | None = None,
+) -> Shelf:
+    """What this visitor may like next: by the model if it knows anything of theirs, popular items otherwise."""
+    n = _checked(n)
+    current = current or live()
+    past = history(visitor_id) if past is None else past
+    if past and current.model:
+        try:
+            if shelf := _by_model(current, past, n, category, exclude):
+                return shelf
+        except Exception:
+            log.exception("The model of run %s failed; popular items serve instead.", current.run_id)
+    return popular(n, category=category, exclude={*exclude, *past.item_ids}, current=current)
+
+
+def _by_model(current: Live, past: History, n: int, category: str | None, exclude: Collection[str]) -> Shelf | None:
+    model = current.model
+    assert model is not None
+    rows = model.item_ids.rows(past.item_ids)
+    known = rows != UNKNOWN
+    if not (past.weights[known] > 0).any():
+        return None
+    histories = Histories.single(rows[known], past.weights[known], past.times[known])
+    shut_out = model.item_ids.rows([*past.item_ids, *exclude])
+    only = None
+    if category:
+        only = model.item_ids.rows(_in_category(category).values_list("id", flat=True))
+        only = only[only != UNKNOWN]
+    found, scores = model.recommend(histories, n * POOL, exclude_rows=shut_out[shut_out != UNKNOWN], only_rows=only)
+    items = _available(model.item_ids.ids(found), category)
+    places = np.array([place for place, item_id in enumerate(model.item_ids.ids(found)) if item_id in items], dtype=int)
+    if not len(places):
+        return None
+    found, scores = found[places], scores[places]
+    vectors = model.query.item_vectors
+    order = diversify(scores, None if vectors is None else np.asarray(vectors[found]), n, relevance=RELEVANCE)
+    found, scores = found[order], scores[order]
+    reasons = _reasons(model, histories, found, past, known)
+    entries = [
+        Recommendation(items[model.item_ids.id(row)], position, float(score), reason)
+        for position, (row, score, reason) in enumerate(zip(found, scores, reasons, strict=True), 1)
+    ]
+    return Shelf("for-you", "Picked for you", "model", current.run_id, entries)
+
+
+VERBS = {
+    Event.Kind.VIEW: "looked at",
+    Event.Kind.CLICK: "looked at",
+    Event.Kind.LIKE: "liked",
+    Event.Kind.CART: "chose",
+    Event.Kind.PURCHASE: "bought",
+    Event.Kind.RATING: "rated",
+}
+
+
+def _reasons(
+    model: Model, histories: Histories, found: np.ndarray, past: History, known: np.ndarray
+) -> list[str]:
+    """For each found row, the past event that adds most to its score."""
+    contributions = model.query.contributions(histories, found.astype(np.int32))
+    if not contributions.size:
+        return ["Popular with other shoppers"] * len(found)
+    events = np.flatnonzero(known)
+    strongest = contributions.argmax(axis=0)
+    titles = dict(Item.objects.filter(id__in={past.item_ids[events[e]] for e in strongest}).values_list("id", "title"))
+    reasons = []
+    for k, e in enumerate(strongest):
+        event = events[e]
+        title = titles.get(past.item_ids[event])
+        if contributions[e, k] <= 0 or not title:
+            reasons.append("Popular with other shoppers")
+        else:
+            reasons.append(f"Because you {VERBS.get(past.kinds[event], 'chose')} {title}")
+    return reasons
+
+
+def similar(item_id: str, n: int = 10, *, exclude: Collection[str] = (), current: Live | None = None) -> Shelf:
+    """Items that the same shoppers like. Falls back to popular items of the category. Raises UnknownItem."""
+    return _neighbours(item_id, n, exclude, current or live(), "similar")
+
+
+def bought_together(item_id: str, n: int = 10, *, exclude: Collection[str] = (), current: Live | None = None) -> Shelf:
+    """Items bought in the same basket more often than chance explains; empty where none is. Raises UnknownItem."""
+    return _neighbours(item_id, n, exclude, current or live(), "together")
+
+
+def _neighbours(item_id: str, n: int, exclude: Collection[str], current: Live, kind: str) -> Shelf:
+    n = _checked(n)
+    item = Item.objects.filter(pk=item_id).first()
+    if item is None:
+        raise UnknownItem(f"{item_id[:80]!r}.")
+    model = current.model
+    shut_out = {item_id, *exclude}
+    title, reason = {
+        "similar": ("Similar items", f"Liked by those who like {item.title}"),
+        "together": ("Often bought together", f"Bought together with {item.title}"),
+    }[kind]
+    entries: list[Recommendation] = []
+    row = model.item_ids.row(item_id) if model else UNKNOWN
+    if model and row != UNKNOWN:
+        find = model.similar if kind == "similar" else model.together
+        rows, scores = find(row, n + len(shut_out) + POOL)
+        entries = _entries(model.item_ids.ids(rows), scores.tolist(), n, shut_out, reason)
+    if entries or kind == "together":
+        return Shelf(kind, title, kind, current.run_id if entries else None, entries)
+    return popular(n, category=item.category_id, exclude=shut_out, current=current, name=kind, title="You may also like")
+
+
+def popular(
+    n: int = 10,
+    *,
+    category: str | None = None,
+    exclude: Collection[str] = (),
+    current: Live | None = None,
+    name: str = "popular",
+    title: str = "Popular now",
+) -> Shelf:
+    """What most shoppers chose: by the live run's count, by the event table without one, newest items without events."""
+    n = _checked(n)
+    current = current or live()
+    reason = "Popular with other shoppers"
+    if current.model and not category:
+        rows, scores = current.model.popular(n * POOL + len(exclude))
+        entries = _entries(current.model.item_ids.ids(rows), scores.tolist(), n, exclude, reason)
+        if entries:
+            return Shelf(name, title, "popular", current.run_id, entries)
+    counted = _counted(category)
+    entries = _entries([item_id for item_id, _ in counted], [score for _, score in counted], n, exclude, reason, category)
+    if entries:
+        return Shelf(name, title, "popular", None, entries)
+    newest = _in_category(category).exclude(id__in=list(exclude)).order_by("-added_at")[: n * POOL]
+    found = [item.id for item in newest]
+    return Shelf(name, title, "catalogue", None, _entries(found, [0.0] * len(found), n, exclude, "New in the shop", category))
+
+
+_counts: dict[str | None, tuple[float, list[tuple[str, float]]]] = {}
+
+
+def _counted(category: str | None) -> list[tuple[str, float]]:
+    """(item id, visitors) of the items that most visitors bought or chose, most first; kept for a minute."""
+    made, found = _counts.get(category, (0.0, []))
+    if made and time.monotonic() - made < POPULAR_FOR_S:
+        return found
+    strong = (Event.Kind.PURCHASE, Event.Kind.CART, Event.Kind.LIKE, Event.Kind.VIEW, Event.Kind.CLICK)
+    events = Event.objects.filter(kind__in=strong, item__active=True)
+    if category:
+        events = events.filter(Q(item__category_id=category) | Q(item__category__parent_id=category))
+    rows = events.values("item_id").annotate(n=Count("visitor_id", distinct=True)).order_by("-n", "item_id")
+    found = [(row["item_id"], float(row["n"])) for row in rows[: MAX_RESULTS * POOL]]
+    if found:  # an empty shop asks again at once, so that its first events show
+        _counts[category] = (time.monotonic(), found)
+    return found
+
+
+def forget() -> None:
+    """Drop what this process remembers; for tests and after a shop's data is replaced."""
+    _opened.clear()
+    _counts.clear()
+
+
+def _in_category(category: str | None):  # type: ignore[no-untyped-def]
+    items = Item.objects.filter(active=True)
+    if category:
+        items = items.filter(Q(category_id=category) | Q(category__parent_id=category))
+    return items
+
+
+def _available(item_ids: Sequence[str], category: str | None = None) -> dict[str, Item]:
+    """The items of these that can be bought now, with what a card shows: truth at answer time."""
+    items = (
+        _in_category(category)
+        .filter(id__in=item_ids)
+        .annotate(stock_now=Coalesce("stock", 1))
+        .filter(stock_now__gt=0)
+        .select_related("category")
+        .prefetch_related("pictures")
+    )
+    return {item.id: item for item in items}
+
+
+def _entries(
+    item_ids: Sequence[str],
+    scores: Sequence[float],
+    n: int,
+    exclude: Collection[str],
+    reason: str,
+    category: str | None = None,
+) -> list[Recommendation]:
+    wanted = [(item_id, score) for item_id, score in zip(item_ids, scores, strict=True) if item_id not in exclude]
+    items = _available([item_id for item_id, _ in wanted], category)
+    kept = [(items[item_id], score) for item_id, score in wanted if item_id in items][:n]
+    return [Recommendation(item, position, float(score), reason) for position, (item, score) in enumerate(kept, 1)]
+
+
+def _checked(n: int) -> int:
+    if not 1 <= n <= MAX_RESULTS:
+        raise InvalidInput(f"n must be from 1 to {MAX_RESULTS}.")
+    return n

@@ -1,0 +1,1 @@
+"""The shop: pages for shoppers. A nested Django app without tables."""
