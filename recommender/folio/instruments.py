@@ -32,7 +32,7 @@ BLUES = (0, 3, 5, 6, 7, 10)
 
 def variant(item_id: str) -> int:
     """Which of three line-ups (0, 1 or 2) plays a record; the descriptions name the same one."""
-    return zlib.crc32(item_id.encode()) // 7 % 3
+    return zlib.crc32(item_id.encode()) // 58 % 3
 
 
 @dataclass(frozen=True)
@@ -183,7 +183,7 @@ def pad(
     pitches: Sequence[int], duration_s: float, sample_rate_hz: int, rng: np.random.Generator,
     tilt: float = 1.2, cutoff_hz: float = 2400.0, width_cents: float = 22.0, sweep_s: float = 6.0,
 ) -> Samples:  # fmt: skip
-    """An evolving chord, shape (samples,): each harmonic is a narrow band of noise, as a choir or strings are.
+    """An evolving chord, shape (samples,): each harmonic is a narrow band of noise, as in a choir.
 
     A dark and a bright version share their phases; a slow sweep between them is the filter opening.
     """
@@ -195,9 +195,9 @@ def pad(
         for k in range(1, int(min(24, 0.45 * sample_rate_hz / base_hz)) + 1):
             spread_hz = k * base_hz * (2 ** (width_cents / 1200) - 1)
             reach = 3 * spread_hz
-            low, high = int((k * base_hz - reach) / resolution_hz), int((k * base_hz + reach) / resolution_hz)
-            offset_hz = np.arange(low, high + 1) * resolution_hz - k * base_hz
-            magnitude[low : high + 1] += k**-tilt / math.sqrt(spread_hz) * np.exp(-((offset_hz / spread_hz) ** 2))
+            low, high = (int((k * base_hz + side) / resolution_hz) for side in (-reach, reach))
+            offset = (np.arange(low, high + 1) * resolution_hz - k * base_hz) / spread_hz
+            magnitude[low : high + 1] += k**-tilt / math.sqrt(spread_hz) * np.exp(-(offset**2))
     frequencies_hz = np.arange(len(magnitude)) * resolution_hz
     cutoffs_hz = np.array([[cutoff_hz / 4], [cutoff_hz]])
     lowpass = 1 / np.sqrt(1 + (frequencies_hz / cutoffs_hz) ** 4)
@@ -319,7 +319,7 @@ class Song:
         return options[int(self.rng.integers(len(options)))]
 
     def add(self, sound: Samples, beat: float, gain: float, send: float) -> None:
-        """Mix a sound in at a beat, which may lie before the start or past the end; ``send`` goes to the room."""
+        """Mix a sound in at a beat, even before the start or past the end; ``send`` goes to the room."""
         start = round(beat * self.beat_s * self.sample_rate_hz)
         sound = sound[max(0, -start) :]
         start = max(0, start)
@@ -347,7 +347,7 @@ class Song:
             self.add(drum(name, self.sample_rate_hz), beat, gain, send)
 
     def swell(
-        self, pitches: Sequence[int], beat: float, length: float, gain: float, fade: float = 2.0, **shape: float
+        self, pitches: Sequence[int], beat: float, length: float, gain: float, fade: float = 2, **shape: float
     ) -> None:
         """Play a pad for ``length`` beats, crossfading over ``fade`` beats at both ends."""
         duration_s = (length + fade) * self.beat_s
@@ -368,9 +368,9 @@ class Song:
         sharpened = self.raise_leading and self.mode == "minor" and chord % 7 in (4, 6) and step == 6
         return self.tonic + 12 * octave + self.scale[step] + int(sharpened)
 
-    def chord(self, degree: int, size: int = 3, low: int = 52) -> list[int]:
-        """MIDI pitches of stacked thirds on a scale degree, voiced in the octave above ``low``."""
-        pitches = (self.pitch(degree + 2 * i, degree) for i in range(size))
+    def chord(self, degree: int, size: int = 3, low: int = 52, skip: int = 0) -> list[int]:
+        """MIDI pitches of stacked thirds on a degree, in the octave from ``low``; ``skip=1`` omits it."""
+        pitches = (self.pitch(degree + 2 * i, degree) for i in range(skip, size))
         return sorted(low + (pitch - low) % 12 for pitch in pitches)
 
     def bass(self, degree: int, low: int = 36, chord: int | None = None) -> int:
@@ -392,21 +392,23 @@ class Song:
         return cell
 
     def line(self, motif: Motif, chord: int, centre: int, snap: bool = True) -> Line:
-        """A motif laid over a chord near degree ``centre``; with ``snap``, notes on the beat are chord tones."""
+        """A motif over a chord, from degree ``centre``; with ``snap``, notes on the beat are chord tones."""
         degree, notes = centre, []
         for i, (offset, length, step) in enumerate(motif):
             degree += step if i else 0
             if snap and (i == 0 or offset % 1 == 0):
-                degree = min((degree + d for d in (0, -1, 1, -2, 2)), key=lambda d: (d - chord) % 7 not in (0, 2, 4))
+                nearby = (degree, degree - 1, degree + 1)  # one of any three neighbours is in the triad
+                degree = next(d for d in nearby if (d - chord) % 7 in (0, 2, 4))
             notes.append((offset, length, self.pitch(degree, chord)))
         return notes
 
     def finish(self, room_s: float, wet: float) -> Samples:
-        """Add the room, remove DC and rumble, tame the peaks and normalise; shape (samples,)."""
+        """Add the room, tame the peaks, remove DC and rumble, and normalise; shape (samples,)."""
         room = signal.fftconvolve(self.wet, _room(room_s, self.sample_rate_hz))[: len(self.dry)]
-        highpass = signal.butter(2, 32, "highpass", fs=self.sample_rate_hz, output="sos")
-        mix = signal.sosfilt(highpass, self.dry + wet * room)
+        mix = self.dry + wet * room
         loudness = np.sqrt(np.mean(mix**2)) + 1e-9
         mix = np.tanh(mix / (4.5 * loudness))  # rounds only the tallest peaks, so records are equally loud
+        highpass = signal.butter(2, 32, "highpass", fs=self.sample_rate_hz, output="sos")
+        mix = signal.sosfilt(highpass, mix)
         mix *= envelope(len(mix), 0.004, 0.25, self.sample_rate_hz)
         return np.asarray(PEAK * mix / (np.max(np.abs(mix)) + 1e-9), dtype=np.float32)

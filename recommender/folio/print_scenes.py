@@ -1,7 +1,6 @@
-"""The scenic half of the art prints' styles: landscapes, seas, plants, cities and skies.
+"""The scenic half of the art prints' styles: landscapes, seas, maps, plants and cities.
 
-They share the :class:`~recommender.folio.print_styles.Canvas` of the abstract half; see there for why
-everything is drawn at twice its size and what ``variant`` means.
+The abstract half is in :mod:`~recommender.folio.print_styles`, which also says what ``variant`` means.
 """
 
 from __future__ import annotations
@@ -9,7 +8,7 @@ from __future__ import annotations
 import numpy as np
 from PIL import Image, ImageFilter
 
-from .print_styles import Canvas, Colour, blend, coverage, mix, smooth
+from .canvas import Canvas, Colour, blend, coverage, mix, smooth
 
 
 def pointillist(c: Canvas, variant: int) -> None:
@@ -27,9 +26,13 @@ def pointillist(c: Canvas, variant: int) -> None:
         for k in range(14):
             half = c.short * (0.05 + 0.008 * k) * c.between(0.5, 1.2)
             c.box(sun[0] - half, horizon + h * 0.03 * k, sun[0] + half, horizon + h * (0.03 * k + 0.012), warm)
-        c.shape(smooth([(0, h * 0.72), (w * 0.3, h * 0.78), (w * 0.6, h * 0.93), (w, h * 0.97), (w, h), (0, h)]), p.pale)
-        c.shape(smooth([(0, horizon - h * 0.1), (w * 0.2, horizon - h * 0.09), (w * 0.36, horizon + 4), (0, horizon + 4)]),
-                p.deep)
+        c.shape(
+            smooth([(0, h * 0.72), (w * 0.3, h * 0.78), (w * 0.6, h * 0.93), (w, h * 0.97), (w, h), (0, h)]), p.pale
+        )
+        c.shape(
+            smooth([(0, horizon - h * 0.1), (w * 0.2, horizon - h * 0.09), (w * 0.36, horizon + 4), (0, horizon + 4)]),
+            p.deep,
+        )
     else:
         for k in range(4):
             base = horizon + (h - horizon) * k / 4
@@ -40,11 +43,17 @@ def pointillist(c: Canvas, variant: int) -> None:
             x, y = w * c.between(0.02, 0.98), horizon + (h - horizon) * c.between(0.1, 0.8)
             r = c.short * 0.13 * (0.35 + (y - horizon) / (h - horizon))
             c.box(x - r * 0.1, y - r, x + r * 0.1, y, p.ink)
-            c.pen.ellipse((x - r * 0.6, y - r * 3, x + r * 0.6, y - r * 0.5), c.pick((p.deep, mix(p.deep, p.second, 0.4))))
+            c.pen.ellipse(
+                (x - r * 0.6, y - r * 3, x + r * 0.6, y - r * 0.5), c.pick((p.deep, mix(p.deep, p.second, 0.4)))
+            )
         for _ in range(260 if variant == 2 else 0):
             depth = c.rng.random() ** 0.7
-            c.disc(w * c.between(0, 1), horizon + (h - horizon) * (0.3 + 0.7 * depth), 4 + 14 * depth,
-                   c.pick((p.accent, p.accent, p.second, p.pale)))
+            c.disc(
+                w * c.between(0, 1),
+                horizon + (h - horizon) * (0.3 + 0.7 * depth),
+                4 + 14 * depth,
+                c.pick((p.accent, p.accent, p.second, p.pale)),
+            )
     _dots(c)
 
 
@@ -58,8 +67,13 @@ def _dots(c: Canvas) -> None:
     at = np.clip(spots / 4, 0, (c.w // 4 - 1, c.h // 4 - 1)).astype(int)
     tones = scene[at[:, 1], at[:, 0]] + c.rng.normal(0, 17, (len(spots), 3)) + c.rng.normal(0, 12, (len(spots), 1))
     odd = c.rng.random(len(spots)) < 0.09
-    tones[odd] = np.array([c.palette.accent, c.palette.second, c.palette.deep, c.palette.pale])[
-        c.rng.integers(0, 4, int(odd.sum()))] * 0.6 + tones[odd] * 0.4
+    tones[odd] = (
+        np.array([c.palette.accent, c.palette.second, c.palette.deep, c.palette.pale])[
+            c.rng.integers(0, 4, int(odd.sum()))
+        ]
+        * 0.6
+        + tones[odd] * 0.4
+    )
     ground = np.asarray(c.image.resize((c.w // 2, c.h // 2)), np.float32) * 0.75 + 0.25 * np.array(c.palette.paper)
     c.paint(ground.astype(np.float32))
     radii = step * c.rng.uniform(0.42, 0.66, len(spots))
@@ -91,9 +105,20 @@ def waves(c: Canvas, variant: int) -> None:
     _clouds(c, 2)
     level, peak = h * 0.74, w * c.between(0.66, 0.8)
     rise = c.short * c.between(0.2, 0.3)
-    c.shape(smooth([(peak - rise * 2.2, level), (peak - rise * 0.5, level - rise * 0.75), (peak - rise * 0.14, level - rise),
-                    (peak + rise * 0.14, level - rise), (peak + rise * 0.5, level - rise * 0.75),
-                    (peak + rise * 2.2, level)], 3), mix(p.deep, p.second, 0.35))
+    c.shape(
+        smooth(
+            [
+                (peak - rise * 2.2, level),
+                (peak - rise * 0.5, level - rise * 0.75),
+                (peak - rise * 0.14, level - rise),
+                (peak + rise * 0.14, level - rise),
+                (peak + rise * 0.5, level - rise * 0.75),
+                (peak + rise * 2.2, level),
+            ],
+            3,
+        ),
+        mix(p.deep, p.second, 0.35),
+    )
     cap = [(-0.3, 0.84), (-0.14, 1.0), (0.14, 1.0), (0.3, 0.84), (0.17, 0.9), (0.07, 0.8), (-0.04, 0.89), (-0.15, 0.78)]
     c.shape([(peak + a * rise, level - b * rise) for a, b in cap], p.paper)
     _swell(c, level - h * 0.03, h * 0.03, mix(p.second, p.pale, 0.25))
@@ -108,17 +133,20 @@ def _great_wave(c: Canvas) -> None:
     """The breaking wave: bands between its back and its hollow, then foam along the crest."""
     p, w, h = c.palette, c.w, c.h
     jitter = c.rng.uniform(-0.02, 0.02, (7, 2))
-    back = np.array([(-0.12, 0.72), (0.04, 0.56), (0.16, 0.3), (0.3, 0.14), (0.47, 0.1), (0.6, 0.2), (0.64, 0.4)]) + jitter
-    hollow = np.array([(0.8, 0.92), (0.56, 0.84), (0.4, 0.72), (0.34, 0.54), (0.38, 0.38), (0.5, 0.3), (0.64, 0.4)])
+    back = (
+        np.array([(-0.16, 1.0), (0.03, 0.6), (0.16, 0.3), (0.3, 0.14), (0.47, 0.1), (0.6, 0.2), (0.64, 0.4)]) + jitter
+    )
+    hollow = np.array([(0.72, 1.0), (0.52, 0.86), (0.4, 0.72), (0.34, 0.54), (0.38, 0.38), (0.5, 0.3), (0.64, 0.4)])
     hollow[-1] = back[-1]
-    size = np.array([w, h])
+    size, tall = np.array([w * c.between(0.84, 1.06), h]), np.array([1.0, c.between(0.8, 1.04)])
+    back, hollow = 1 - (1 - back) * tall, 1 - (1 - hollow) * tall  # lower or higher, from the same foot
     outer, inner = smooth([tuple(q) for q in back], 5) * size, smooth([tuple(q) for q in hollow], 5) * size
     bands = (p.deep, p.main, p.deep, p.second, p.deep, p.pale, p.main, p.deep)
     for k, tone in enumerate(bands):
         edge = outer + (inner - outer) * k / len(bands)
         c.shape([*edge, *inner[::-1], (-0.2 * w, h * 1.1)] if k == 0 else [*edge, *inner[::-1]], tone)
     c.shape([*outer[:1], *inner[:1], (w * 0.9, h * 1.1), (-w * 0.2, h * 1.1)], p.deep)
-    crest = np.vstack([outer[len(outer) // 3:], inner[len(inner) // 2:][::-1]])
+    crest = np.vstack([outer[len(outer) // 3 :], inner[len(inner) // 2 :][::-1]])
     for round_ in range(2):
         for x, y in crest[::2]:
             r = c.short * c.between(0.008, 0.03)
@@ -137,7 +165,7 @@ def _swell(c: Canvas, level: float, rise: float, tone: Colour) -> None:
     line = np.stack([x, y], axis=1)
     c.shape([*line, (c.w, c.h), (0, c.h)], tone)
     for k in range(3):
-        c.line(line + (0, k * rise * 0.8), c.palette.paper if k == 0 else c.palette.pale, (9, 4, 3)[k])
+        c.line(line + np.array([0, k * rise * 0.8]), c.palette.paper if k == 0 else c.palette.pale, (9, 4, 3)[k])
 
 
 def _clouds(c: Canvas, count: int) -> None:
@@ -162,8 +190,13 @@ def contours(c: Canvas, variant: int) -> None:
     height = ((height - height.min()) / np.ptp(height)).astype(np.float32)
     if variant == 1:
         steps = c.pick((6, 7, 8))
-        ramp = c.pick(((p.ink, p.deep, p.main, p.second, p.pale), (p.pale, p.second, p.main, p.deep, p.ink),
-                       (p.deep, p.main, p.accent, p.pale, p.paper)))
+        ramp = c.pick(
+            (
+                (p.ink, p.deep, p.main, p.second, p.pale),
+                (p.pale, p.second, p.main, p.deep, p.ink),
+                (p.deep, p.main, p.accent, p.pale, p.paper),
+            )
+        )
         pixels = blend(ramp[0], ramp[0], height)
         for k in range(1, steps):
             place = k * (len(ramp) - 1) / (steps - 1)
@@ -171,13 +204,16 @@ def contours(c: Canvas, variant: int) -> None:
             tone = mix(ramp[low], ramp[low + 1], place - low)
             mask = coverage(height - np.float32(k / (steps + 0.4)))
             soft = Image.fromarray((mask * 255).astype(np.uint8)).filter(ImageFilter.BoxBlur(6))
-            shadow = np.roll(np.asarray(soft, np.float32) / 255, (5, 4), axis=(0, 1)) * 0.42
-            pixels = blend(blend(pixels, p.ink, shadow), tone, mask)
+            shadow = np.roll(np.asarray(soft, np.float32), (5, 4), axis=(0, 1)) * np.float32(0.42 / 255)
+            pixels = blend(blend(pixels, p.ink, shadow.astype(np.float32)), tone, mask)
         c.paint(pixels)
         return
     night = c.rng.random() < 0.4
-    ground, tint, ink = (p.ink, p.deep, mix(c.pick((p.accent, p.second, p.pale)), p.pale, 0.35)) if night else (
-        p.paper, c.pick((p.second, p.pale, p.accent)), c.pick((p.ink, p.deep, p.main)))
+    ground, tint, ink = (
+        (p.ink, p.deep, mix(c.pick((p.accent, p.second, p.pale)), p.pale, 0.35))
+        if night
+        else (p.paper, c.pick((p.second, p.pale, p.accent)), c.pick((p.ink, p.deep, p.main)))
+    )
     pixels = blend(ground, tint, height**1.5 * (0.9 if night else 0.55))
     lines = c.pick((16, 20, 26))
     down, across = np.gradient(height * lines)
@@ -213,14 +249,20 @@ def botanical(c: Canvas, variant: int) -> None:
         return
     c.fill(c.pick((p.paper, p.pale, mix(p.second, p.paper, 0.55))))
     r = c.short * c.between(0.26, 0.34)
-    c.disc(w * c.between(0.36, 0.64), h * c.between(0.34, 0.46), r, c.pick((p.accent, p.second, p.pale, mix(p.accent, p.paper, 0.5))))
+    c.disc(
+        w * c.between(0.36, 0.64),
+        h * c.between(0.34, 0.46),
+        r,
+        c.pick((p.accent, p.second, p.pale, mix(p.accent, p.paper, 0.5))),
+    )
     stems = ((0.5,),) if w <= h else ((0.3, 0.7), (0.22, 0.5, 0.78))
     for place in c.pick(stems):
         _branch(c, (w * place, h * 1.02), -np.pi / 2 + c.between(-0.12, 0.12), h * c.between(0.3, 0.36), 3, greens)
 
 
-def _branch(c: Canvas, root: tuple[float, float], angle: float, length: float, depth: int,
-            greens: tuple[Colour, ...]) -> None:
+def _branch(
+    c: Canvas, root: tuple[float, float], angle: float, length: float, depth: int, greens: tuple[Colour, ...]
+) -> None:
     """Grow one limb by the rule of an L-system: a bent stem with leaves, then smaller limbs at its end."""
     x, y, bend = *root, c.between(-0.06, 0.06)
     trail = [(x, y)]
@@ -233,8 +275,15 @@ def _branch(c: Canvas, root: tuple[float, float], angle: float, length: float, d
     for k, (a, b) in enumerate(trail[2::2]):
         for side in (-1, 1):
             if depth < 3 or k > 0:
-                c.leaf(a, b, angle + side * c.between(0.7, 1.0), size * c.between(0.8, 1.15), size * 0.38,
-                       c.pick(greens), c.palette.paper)
+                c.leaf(
+                    a,
+                    b,
+                    angle + side * c.between(0.7, 1.0),
+                    size * c.between(0.8, 1.15),
+                    size * 0.38,
+                    c.pick(greens),
+                    c.palette.paper,
+                )
     if depth == 0:
         c.leaf(x, y, angle, size * 1.2, size * 0.4, greens[0], c.palette.paper)
         if c.rng.random() < 0.5:
@@ -242,8 +291,14 @@ def _branch(c: Canvas, root: tuple[float, float], angle: float, length: float, d
         return
     for turn in (-0.75, 0.0, 0.75):
         if turn == 0 or depth > 1:
-            _branch(c, (x, y), angle + turn * c.between(0.7, 1.2), length * c.between(0.6, 0.78),
-                    depth - 1 if turn == 0 else depth - 2, greens)
+            _branch(
+                c,
+                (x, y),
+                angle + turn * c.between(0.7, 1.2),
+                length * c.between(0.6, 0.78),
+                depth - 1 if turn == 0 else depth - 2,
+                greens,
+            )
 
 
 def _frond(c: Canvas, cell: tuple[float, float, float, float], tone: Colour) -> None:
@@ -300,7 +355,9 @@ def nocturne(c: Canvas, variant: int) -> None:
     c.gradient(p.ink, mix(p.ink, p.deep, 0.7), p.deep, glow)
     ground = h * (0.68 if variant == 1 else 1.0)
     for _ in range(110):
-        c.disc(w * c.between(0, 1), ground * c.between(0, 0.6), c.between(1, 3.2), mix(p.ink, p.pale, c.between(0.4, 1)))
+        c.disc(
+            w * c.between(0, 1), ground * c.between(0, 0.6), c.between(1, 3.2), mix(p.ink, p.pale, c.between(0.4, 1))
+        )
     mx, my, r = w * c.between(0.2, 0.8), ground * c.between(0.16, 0.3), c.short * c.between(0.07, 0.13)
     c.disc(mx, my, r * 1.7, mix(p.ink, p.deep, 0.9))
     c.disc(mx, my, r * 1.3, mix(p.deep, p.pale, 0.12))
@@ -350,70 +407,3 @@ def _building(c: Canvas, box: tuple[float, float, float, float], tone: Colour, l
         for x in np.arange(x0 + gap * 0.7, x1 - gap, gap):
             if c.rng.random() < chance:
                 c.box(x, y, x + pane, y + pane * 1.4, c.pick(lit))
-
-
-def star_chart(c: Canvas, variant: int) -> None:
-    """Astronomy: a planisphere with constellations (0), or an orrery of planets in orbit (1)."""
-    p, w, h = c.palette, c.w, c.h
-    ground = c.pick((p.ink, p.deep, mix(p.ink, p.deep, 0.5)))
-    c.paint(blend(ground, mix(ground, p.main, 0.35), np.clip(c.noise(3) - 0.35, 0, 1)))
-    x, y, r = w / 2, h / 2, c.short * 0.45
-    faint = mix(ground, p.pale, 0.34)
-    if variant == 0:
-        c.disc(x, y, r, mix(ground, p.deep if ground != p.deep else p.ink, 0.6), p.pale, 5)
-    for _ in range(520):
-        c.disc(w * c.between(0, 1), h * c.between(0, 1), c.between(0.8, 2.8), mix(ground, p.pale, c.between(0.3, 0.9)))
-    if variant == 1:
-        x = w * c.pick((0.5, 0.5, 0.32, 0.68))
-        rings = int(c.rng.integers(5, 8))
-        reach = r if x == w / 2 else r * 1.5
-        for k in range(1, rings + 1):
-            radius, angle = reach * (0.2 + 0.8 * k / rings), c.between(0, 6.3)
-            c.disc(x, y, radius, None, faint if k % 2 else p.second, 3)
-            a, b, size = x + np.cos(angle) * radius, y + np.sin(angle) * radius, c.short * c.between(0.014, 0.045)
-            tone = c.pick((p.main, p.second, p.accent, p.pale))
-            c.disc(a, b, size + 7, ground)
-            c.disc(a, b, size, tone)
-            c.pen.pieslice((a - size, b - size, a + size, b + size), 300, 480, mix(tone, ground, 0.35))
-            if k == rings - 1:
-                c.pen.ellipse((a - size * 2, b - size * 0.5, a + size * 2, b + size * 0.5), None, p.pale, 4)
-        for angle in np.linspace(0, 2 * np.pi, 37)[:-1]:
-            for low, high in ((0.115, 0.15 if round(angle * 5.73) % 20 else 0.18),):
-                c.line([(x + np.cos(angle) * reach * low, y + np.sin(angle) * reach * low),
-                        (x + np.cos(angle) * reach * high, y + np.sin(angle) * reach * high)], p.accent, 4)
-        c.disc(x, y, reach * 0.1, p.accent)
-        return
-    c.disc(x, y, r * 0.955, None, faint, 3)
-    for share in (0.25, 0.5, 0.75):
-        c.disc(x, y, r * share, None, faint, 2)
-    for k in range(72):
-        angle, low = k * np.pi / 36, 0.0 if k % 6 == 0 else 0.955
-        c.line([(x + np.cos(angle) * r * low, y + np.sin(angle) * r * low), (x + np.cos(angle) * r, y + np.sin(angle) * r)],
-               faint, 2)
-    turn = c.between(0, 6.3)
-    for k in range(c.pick((7, 8))):
-        far, angle = r * (0.28 if k < 3 else 0.68), turn + k * (2.1 if k < 3 else 1.13)
-        _constellation(c, x + np.cos(angle) * far, y + np.sin(angle) * far, r * c.between(0.19, 0.26))
-
-
-def _constellation(c: Canvas, x: float, y: float, size: float) -> None:
-    """A chain of five to seven stars that bends but does not cross itself much, with one branch."""
-    p, angle = c.palette, c.between(0, 6.3)
-    stars = [(x, y)]
-    for _ in range(int(c.rng.integers(4, 7))):
-        angle += c.between(-1.1, 1.1)
-        a, b = stars[-1]
-        stars.append((a + np.cos(angle) * size * 0.55, b + np.sin(angle) * size * 0.55))
-    shift = np.array([x, y]) - np.mean(stars, axis=0)
-    points = [(a + float(shift[0]), b + float(shift[1])) for a, b in stars]
-    a, b = points[2]
-    points_and_branch = [*points, (a + np.cos(angle + 1.6) * size * 0.5, b + np.sin(angle + 1.6) * size * 0.5)]
-    c.line(points, p.second, 4)
-    c.line([points[2], points_and_branch[-1]], p.second, 4)
-    for a, b in points_and_branch:
-        r = c.short * c.between(0.004, 0.0105)
-        c.disc(a, b, r + 4, p.ink)
-        c.disc(a, b, r, p.pale)
-    a, b = points[0]
-    for k in range(4):
-        c.leaf(a, b, k * np.pi / 2, c.short * 0.028, c.short * 0.009, p.accent)

@@ -1,141 +1,16 @@
-"""The hand behind the art prints: one drawing function for each style.
+"""The abstract half of the art prints' styles: geometry, pattern, fields of colour and charts of stars.
 
-Every function draws on a :class:`Canvas` at twice the final size, because Pillow's polygons and lines
-have hard edges: halving the finished picture smooths them.  All choices come from the canvas's own
-generator, so that a print is the same picture on every machine and in every process.
-
-``variant`` picks one of the style's compositions.  The catalogue knows it too (it follows from the
-print's id), so that a description can name what is in the picture without drawing it.
+``variant`` picks one of a style's compositions.  The catalogue knows it too (it follows from the print's
+id), so that a description can name what is in the picture without drawing it.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
-from typing import Any, NamedTuple
-
 import numpy as np
 from numpy.typing import NDArray
-from PIL import Image, ImageChops, ImageDraw, ImageFilter
+from PIL import Image
 
-Colour = tuple[int, int, int]
-Array = NDArray[np.float32]
-SCALE = 2
-
-
-class Palette(NamedTuple):
-    """Seven colours by the part they play, so that every style can use every palette."""
-
-    paper: Colour
-    ink: Colour
-    deep: Colour
-    main: Colour
-    second: Colour
-    accent: Colour
-    pale: Colour
-
-
-def palette(hexes: str) -> Palette:
-    """Read seven space-separated ``RRGGBB`` colours in the order of :class:`Palette`."""
-    return Palette(*[(int(h[:2], 16), int(h[2:4], 16), int(h[4:], 16)) for h in hexes.split()])
-
-
-def mix(first: Colour, second: Colour, share: float) -> Colour:
-    """The colour ``share`` of the way from ``first`` to ``second``."""
-    r, g, b = (round(a + (z - a) * share) for a, z in zip(first, second, strict=True))
-    return r, g, b
-
-
-def smooth(points: Sequence[tuple[float, float]], rounds: int = 4) -> NDArray[np.float64]:
-    """Round a polyline's corners by cutting them repeatedly (Chaikin), keeping both ends."""
-    line = np.asarray(points, dtype=np.float64)
-    for _ in range(rounds):
-        near, far = 0.75 * line[:-1] + 0.25 * line[1:], 0.25 * line[:-1] + 0.75 * line[1:]
-        line = np.vstack([line[:1], np.stack([near, far], axis=1).reshape(-1, 2), line[-1:]])
-    return line
-
-
-def coverage(signed: Array) -> Array:
-    """How much of each pixel lies where ``signed`` is positive: an antialiased threshold."""
-    down, across = np.gradient(signed)
-    return np.clip(signed / (np.hypot(down, across) + 1e-6) + 0.5, 0, 1).astype(np.float32)
-
-
-def blend(below: Array | Colour, above: Array | Colour, share: Array) -> Array:
-    """Lay ``above`` over ``below`` (pixels or one colour) with an opacity for each pixel."""
-    low, high = np.asarray(below, np.float32), np.asarray(above, np.float32)
-    return (low + (high - low) * share[..., None]).astype(np.float32)
-
-
-class Canvas:
-    """A double-size sheet with the few drawing verbs that the styles share."""
-
-    def __init__(self, width: int, height: int, colours: Palette, rng: np.random.Generator) -> None:
-        self.w, self.h = width * SCALE, height * SCALE
-        self.short, self.palette, self.rng = min(self.w, self.h), colours, rng
-        self.fill(colours.paper)
-
-    def fill(self, colour: Colour) -> None:
-        self.show(Image.new("RGB", (self.w, self.h), colour))
-
-    def show(self, image: Image.Image) -> None:
-        self.image, self.pen = image, ImageDraw.Draw(image)
-
-    def paint(self, pixels: Array) -> None:
-        """Replace the picture by ``pixels``, computed at final size (repeated, so halving is exact)."""
-        image = Image.fromarray(np.clip(pixels, 0, 255).astype(np.uint8), "RGB")
-        self.show(image.resize((self.w, self.h), Image.Resampling.NEAREST))
-
-    def gradient(self, *stops: Colour) -> None:
-        """Fill from top to bottom through ``stops``."""
-        column = Image.fromarray(np.array([stops], np.uint8).transpose(1, 0, 2).copy(), "RGB")
-        ramp = np.interp(np.linspace(0, len(stops) - 1, self.h), np.arange(len(stops)), np.arange(len(stops)))
-        low = np.asarray(column, np.float32)[:, 0]
-        rows = np.stack([np.interp(ramp, np.arange(len(stops)), low[:, k]) for k in range(3)], axis=1)
-        self.show(Image.fromarray(rows.astype(np.uint8)[:, None], "RGB").resize((self.w, self.h)))
-
-    def axes(self) -> tuple[Array, Array]:
-        """Coordinates (x as a row, y as a column) at final size, centred, short side = 2."""
-        width, height = self.w // SCALE, self.h // SCALE
-        x = (np.arange(width, dtype=np.float32) - width / 2) * 2 / min(width, height)
-        y = (np.arange(height, dtype=np.float32) - height / 2) * 2 / min(width, height)
-        return x[None, :], y[:, None]
-
-    def noise(self, cells: int, stretch: float = 1.0) -> Array:
-        """Smooth noise in about 0..1 at final size, ``cells`` across (``stretch`` > 1: streaks sideways)."""
-        rows = max(2, round(cells * stretch * self.h / self.w))
-        coarse = Image.fromarray(self.rng.random((rows + 1, cells + 1), dtype=np.float32))
-        return np.asarray(coarse.resize((self.w // SCALE, self.h // SCALE), Image.Resampling.BICUBIC))
-
-    def between(self, low: float, high: float) -> float:
-        return float(self.rng.uniform(low, high))
-
-    def pick(self, options: Sequence[Any]) -> Any:
-        return options[int(self.rng.integers(len(options)))]
-
-    def disc(self, x: float, y: float, r: float, colour: Colour | None, edge: Colour | None = None,
-             width: float = 0) -> None:
-        self.pen.ellipse((x - r, y - r, x + r, y + r), colour, edge, round(width))
-
-    def box(self, x0: float, y0: float, x1: float, y1: float, colour: Colour) -> None:
-        if x1 > x0 and y1 > y0:
-            self.pen.rectangle((round(x0), round(y0), round(x1) - 1, round(y1) - 1), colour)
-
-    def shape(self, points: Iterable[Sequence[float]], colour: Colour) -> None:
-        self.pen.polygon([(float(x), float(y)) for x, y in points], colour)
-
-    def line(self, points: Iterable[Sequence[float]], colour: Colour, width: float) -> None:
-        self.pen.line([(float(x), float(y)) for x, y in points], colour, max(1, round(width)), "curve")
-
-    def leaf(self, x: float, y: float, angle: float, length: float, breadth: float, colour: Colour,
-             vein: Colour | None = None) -> None:
-        """A pointed leaf that grows from (x, y) towards ``angle`` (radians, 0 = right)."""
-        along = np.linspace(0, 1, 14)
-        half = breadth * np.sin(np.pi * along**0.8) / 2
-        ahead = np.stack([np.cos(angle) * along, np.sin(angle) * along], axis=1) * length
-        aside = np.stack([-np.sin(angle) * half, np.cos(angle) * half], axis=1)
-        self.shape(np.vstack([ahead + aside, (ahead - aside)[::-1]]) + (x, y), colour)
-        if vein:
-            self.line([(x, y), tuple(ahead[-3] + (x, y))], vein, length / 40)
+from .canvas import SCALE, Canvas, Colour, blend, coverage, mix
 
 
 def grid(c: Canvas, variant: int) -> None:
@@ -151,8 +26,13 @@ def grid(c: Canvas, variant: int) -> None:
             spots[axis] = lanes * step
         for _ in range(c.pick((10, 14))):
             i, j = int(c.rng.integers(len(spots["x"]) - 1)), int(c.rng.integers(len(spots["y"]) - 1))
-            c.box(spots["x"][i], spots["y"][j], spots["x"][i + 1], spots["y"][j + 1],
-                  c.pick((p.main, p.second, p.accent, p.pale, p.second)))
+            c.box(
+                spots["x"][i],
+                spots["y"][j],
+                spots["x"][i + 1],
+                spots["y"][j + 1],
+                c.pick((p.main, p.second, p.accent, p.pale, p.second)),
+            )
         for x in spots["x"]:
             c.box(x, 0, x + step, h, p.accent)
         for y in spots["y"]:
@@ -164,7 +44,7 @@ def grid(c: Canvas, variant: int) -> None:
                     c.box(a, b, a + step, b + step, c.pick((p.main, p.second, p.second, p.pale)))
         return
     cells: list[tuple[float, float, float, float]] = [(0, 0, w, h)]
-    for turn in range(int(c.rng.integers(7, 12))):
+    for _ in range(int(c.rng.integers(7, 12))):
         weights = np.array([(x1 - x0) * (y1 - y0) for x0, y0, x1, y1 in cells]) ** 1.6
         x0, y0, x1, y1 = cells.pop(int(c.rng.choice(len(cells), p=weights / weights.sum())))
         cut = c.pick((0.24, 0.3, 0.36, 0.64, 0.7, 0.76))
@@ -212,8 +92,7 @@ def _balance(c: Canvas) -> None:
     """A large disc that leans on rods, with a target, a ladder of bars and a foot to hold it up."""
     p, u, side = c.palette, c.short / 100, c.pick((-1, 1))
     c.fill(c.pick((p.paper, p.pale, mix(p.paper, p.second, 0.25))))
-    great, half, target, foot = (
-        (p.main, p.second, p.accent, p.deep)[k] for k in c.rng.permutation(4))
+    great, half, target, foot = ((p.main, p.second, p.accent, p.deep)[k] for k in c.rng.permutation(4))
     x, y, r = c.w / 2 + side * u * c.between(0, 16), c.h * c.between(0.32, 0.48), u * c.between(22, 34)
     c.disc(x, y, r, great)
     start = c.pick((90, 0, 45, 225))
@@ -227,8 +106,13 @@ def _balance(c: Canvas) -> None:
         c.line([(0, low + fall * tx), (c.w, low - fall * (c.w - tx))], (p.ink, p.ink, foot)[k], u * width)
     bars, left, top = c.pick((4, 6, 8)), c.w * (0.07 if side > 0 else 0.69), c.h * c.between(0.06, 0.1)
     for k in range(bars):
-        c.box(left, top + k * u * 4.2, left + u * (24 - k * 2.6), top + k * u * 4.2 + u * 1.9,
-              target if k == bars // 2 else p.ink)
+        c.box(
+            left,
+            top + k * u * 4.2,
+            left + u * (24 - k * 2.6),
+            top + k * u * 4.2 + u * 1.9,
+            target if k == bars // 2 else p.ink,
+        )
     base, fx, high = c.h * 0.95, c.w * (0.5 + side * c.between(0.2, 0.34)), u * c.between(20, 32)
     kind = int(c.rng.integers(3))
     if kind == 0:
@@ -250,8 +134,12 @@ def _tile(c: Canvas, cell: tuple[float, float, float, float], figure: Colour, do
     corner = (x + w * (turn in (1, 2)), y + h * (turn in (2, 3)))
     if kind <= 2:
         for scale, colour in ((1.0, figure), (0.5, dot))[: 1 + (kind > 0)]:
-            c.pen.pieslice((corner[0] - w * scale, corner[1] - h * scale, corner[0] + w * scale - 1,
-                            corner[1] + h * scale - 1), turn * 90, turn * 90 + 90, colour)
+            c.pen.pieslice(
+                (corner[0] - w * scale, corner[1] - h * scale, corner[0] + w * scale - 1, corner[1] + h * scale - 1),
+                turn * 90,
+                turn * 90 + 90,
+                colour,
+            )
     elif kind == 3:
         c.pen.pieslice((x, y, x + w - 1, y + h - 1), turn * 90, turn * 90 + 180, figure)
     elif kind == 4:
@@ -259,7 +147,7 @@ def _tile(c: Canvas, cell: tuple[float, float, float, float], figure: Colour, do
         c.disc(x + w / 2, y + h / 2, w * 0.16, dot)
     elif kind == 5:
         corners = [(x, y), (x + w, y), (x + w, y + h), (x, y + h)]
-        c.shape(corners[:turn] + corners[turn + 1:], figure)
+        c.shape(corners[:turn] + corners[turn + 1 :], figure)
     else:
         for k in range(0, 8, 2):
             c.box(x + w * k / 8, y, x + w * (k + 1) / 8, y + h, figure)
@@ -281,16 +169,24 @@ def sunburst(c: Canvas, variant: int) -> None:
                 for k in range(1, rings):
                     c.disc(x, y, r * k / rings, p.second if k == 1 else None, gold, r / 34)
                 for angle in np.linspace(np.pi, 2 * np.pi, ribs):
-                    c.line([(x + np.cos(angle) * r / rings, y + np.sin(angle) * r / rings),
-                            (x + np.cos(angle) * r * 0.97, y + np.sin(angle) * r * 0.97)], gold, r / 44)
+                    c.line(
+                        [
+                            (x + np.cos(angle) * r / rings, y + np.sin(angle) * r / rings),
+                            (x + np.cos(angle) * r * 0.97, y + np.sin(angle) * r * 0.97),
+                        ],
+                        gold,
+                        r / 44,
+                    )
                 c.disc(x, y, r / 7, gold)
         return
     x, y = w * c.pick((0.5, 0.5, 0.3, 0.7)), h * c.between(0.58, 0.74)
     rays, reach = c.pick((22, 28, 36)), float(np.hypot(w, h))
     tones = c.pick(((p.main, p.accent), (p.deep, p.second), (p.deep, p.main, p.second), (p.main, p.pale)))
     for k, angle in enumerate(np.linspace(np.pi, 2 * np.pi, rays + 1)[:-1]):
-        c.shape([(x, y), *((x + np.cos(a) * reach, y + np.sin(a) * reach) for a in (angle, angle + np.pi / rays))],
-                tones[k % len(tones)])
+        c.shape(
+            [(x, y), *((x + np.cos(a) * reach, y + np.sin(a) * reach) for a in (angle, angle + np.pi / rays))],
+            tones[k % len(tones)],
+        )
     r = c.short * c.between(0.2, 0.28)
     for k, colour in enumerate((p.ink, gold, p.ink, p.pale, p.main, gold)):
         c.disc(x, y, r * (1.28, 1.24, 1.05, 1.0, 0.78, 0.56)[k], colour)
@@ -336,8 +232,9 @@ def op_art(c: Canvas, variant: int) -> None:
     pixels = blend(light, dark, coverage(field.astype(np.float32)))
     if c.rng.random() < 0.6:
         spot = np.hypot(x - c.between(-0.35, 0.35), y - c.between(-0.35, 0.35)) - c.between(0.3, 0.5)
-        tint = blend(light, p.accent if dark != p.main and light != p.accent else p.deep,
-                     coverage(field.astype(np.float32)))
+        tint = blend(
+            light, p.accent if dark != p.main and light != p.accent else p.deep, coverage(field.astype(np.float32))
+        )
         pixels = blend(pixels, tint, coverage(-spot.astype(np.float32)))
     c.paint(pixels)
 
@@ -351,15 +248,20 @@ def flow_field(c: Canvas, variant: int) -> None:
     count, steps, stride = (1000, 40, c.short / 95) if variant == 0 else (520, 26, c.short / 60)
     across = round(np.sqrt(count * w / h))
     k = np.arange(count)
-    spot = (np.stack([k % across / across, k // across * across / count], axis=1) * 1.15 - 0.07
-            + c.rng.normal(0, 0.02, (count, 2))) * (w, h)
+    spot = (
+        np.stack([k % across / across, k // across * across / count], axis=1) * 1.15
+        - 0.07
+        + c.rng.normal(0, 0.02, (count, 2))
+    ) * (w, h)
     path = np.empty((steps, count, 2))
     for step in range(steps):
         path[step] = spot
         column, row = np.clip(spot / SCALE, 0, last).astype(int).T
         turn = angle[row, column]
         spot = spot + np.stack([np.cos(turn), np.sin(turn)], axis=1) * stride
-    tones = (p.main, p.second, p.accent, p.main, p.pale) if variant == 0 else (p.deep, p.main, p.second, p.accent, p.ink)
+    tones = (
+        (p.main, p.second, p.accent, p.main, p.pale) if variant == 0 else (p.deep, p.main, p.second, p.accent, p.ink)
+    )
     for thread in c.rng.permutation(count):
         line = path[:, thread]
         x, y = np.clip(line[steps // 2] / SCALE, 0, last).astype(int)
@@ -386,9 +288,15 @@ def colour_field(c: Canvas, variant: int) -> None:
     x, y = c.axes()
     wide, tall = float(x.max()), float(y.max())
     fray, cloth, wash = c.noise(22), c.noise(90, 0.6), c.noise(5)
-    ground, *blocks = c.pick(((p.main, p.accent, p.deep, p.second), (p.deep, p.main, p.second, p.ink),
-                              (p.second, p.pale, p.main, p.accent), (p.ink, p.deep, p.main, p.second),
-                              (p.accent, p.main, p.pale, p.deep)))
+    ground, *blocks = c.pick(
+        (
+            (p.main, p.accent, p.deep, p.second),
+            (p.deep, p.main, p.second, p.ink),
+            (p.second, p.pale, p.main, p.accent),
+            (p.ink, p.deep, p.main, p.second),
+            (p.accent, p.main, p.pale, p.deep),
+        )
+    )
     pixels = blend(ground, mix(ground, p.ink, 0.3), np.clip(wash * 0.8, 0, 1))
     if variant == 1:
         cx, cy, r = c.between(-0.12, 0.12), c.between(-0.2, 0.1), c.between(0.42, 0.56)
@@ -406,3 +314,82 @@ def colour_field(c: Canvas, variant: int) -> None:
             cover = 1 / (1 + np.exp(-inside * 34)) * (0.78 + 0.24 * wash) * (0.95 + 0.07 * cloth)
             pixels = blend(pixels, tone, cover.astype(np.float32))
     c.paint(pixels + ((cloth - 0.5) * 9)[..., None])
+
+
+def star_chart(c: Canvas, variant: int) -> None:
+    """Astronomy: a planisphere with constellations (0), or an orrery of planets in orbit (1)."""
+    p, w, h = c.palette, c.w, c.h
+    ground = c.pick((p.ink, p.deep, mix(p.ink, p.deep, 0.5)))
+    c.paint(blend(ground, mix(ground, p.main, 0.35), np.clip(c.noise(3) - 0.35, 0, 1)))
+    x, y, r = w / 2, h / 2, c.short * 0.45
+    faint = mix(ground, p.pale, 0.34)
+    if variant == 0:
+        c.disc(x, y, r, mix(ground, p.deep if ground != p.deep else p.ink, 0.6), p.pale, 5)
+    for _ in range(520):
+        c.disc(w * c.between(0, 1), h * c.between(0, 1), c.between(0.8, 2.8), mix(ground, p.pale, c.between(0.3, 0.9)))
+    if variant == 1:
+        x = w * c.pick((0.5, 0.5, 0.32, 0.68))
+        rings = int(c.rng.integers(5, 8))
+        reach = r if x == w / 2 else r * 1.5
+        for k in range(1, rings + 1):
+            radius, angle = reach * (0.2 + 0.8 * k / rings), c.between(0, 6.3)
+            c.disc(x, y, radius, None, faint if k % 2 else p.second, 3)
+            a, b, size = x + np.cos(angle) * radius, y + np.sin(angle) * radius, c.short * c.between(0.014, 0.045)
+            tone = c.pick((p.main, p.second, p.accent, p.pale))
+            c.disc(a, b, size + 7, ground)
+            c.disc(a, b, size, tone)
+            c.pen.pieslice((a - size, b - size, a + size, b + size), 300, 480, mix(tone, ground, 0.35))
+            if k == rings - 1:
+                c.pen.ellipse((a - size * 2, b - size * 0.5, a + size * 2, b + size * 0.5), None, p.pale, 4)
+        for angle in np.linspace(0, 2 * np.pi, 37)[:-1]:
+            for low, high in ((0.115, 0.15 if round(angle * 5.73) % 20 else 0.18),):
+                c.line(
+                    [
+                        (x + np.cos(angle) * reach * low, y + np.sin(angle) * reach * low),
+                        (x + np.cos(angle) * reach * high, y + np.sin(angle) * reach * high),
+                    ],
+                    p.accent,
+                    4,
+                )
+        c.disc(x, y, reach * 0.1, p.accent)
+        return
+    c.disc(x, y, r * 0.955, None, faint, 3)
+    for share in (0.25, 0.5, 0.75):
+        c.disc(x, y, r * share, None, faint, 2)
+    for k in range(72):
+        angle, low = k * np.pi / 36, 0.0 if k % 6 == 0 else 0.955
+        c.line(
+            [
+                (x + np.cos(angle) * r * low, y + np.sin(angle) * r * low),
+                (x + np.cos(angle) * r, y + np.sin(angle) * r),
+            ],
+            faint,
+            2,
+        )
+    turn = c.between(0, 6.3)
+    for k in range(c.pick((7, 8))):
+        far, angle = r * (0.28 if k < 3 else 0.68), turn + k * (2.1 if k < 3 else 1.13)
+        _constellation(c, x + np.cos(angle) * far, y + np.sin(angle) * far, r * c.between(0.19, 0.26))
+
+
+def _constellation(c: Canvas, x: float, y: float, size: float) -> None:
+    """A chain of five to seven stars that bends but does not cross itself much, with one branch."""
+    p, angle = c.palette, c.between(0, 6.3)
+    stars = [(x, y)]
+    for _ in range(int(c.rng.integers(4, 7))):
+        angle += c.between(-1.1, 1.1)
+        a, b = stars[-1]
+        stars.append((a + np.cos(angle) * size * 0.55, b + np.sin(angle) * size * 0.55))
+    shift = np.array([x, y]) - np.mean(stars, axis=0)
+    points = [(a + float(shift[0]), b + float(shift[1])) for a, b in stars]
+    a, b = points[2]
+    points_and_branch = [*points, (a + np.cos(angle + 1.6) * size * 0.5, b + np.sin(angle + 1.6) * size * 0.5)]
+    c.line(points, p.second, 4)
+    c.line([points[2], points_and_branch[-1]], p.second, 4)
+    for a, b in points_and_branch:
+        r = c.short * c.between(0.004, 0.0105)
+        c.disc(a, b, r + 4, p.ink)
+        c.disc(a, b, r, p.pale)
+    a, b = points[0]
+    for k in range(4):
+        c.leaf(a, b, k * np.pi / 2, c.short * 0.028, c.short * 0.009, p.accent)

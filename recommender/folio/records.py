@@ -19,6 +19,7 @@ import numpy as np
 from recommender.folio.instruments import BLUES, DORIAN, NOTE_NAMES, Samples, Song, variant
 
 RECORDS_PER_GENRE = 12
+Images = dict[str, list[str]]  # subject: titles not yet used
 
 
 @dataclass(frozen=True)
@@ -77,44 +78,46 @@ SUBJECTS: dict[str, tuple[str, str]] = {
         "|Cuckoo Lane|Gate to the Meadow|Cider Evening|The Miller's Pony")),
     "forest": ("the forest", ("Fern Cathedral|Under the Alders|Moss Clock|The Deer Path|Resin"
         "|Green Underneath|Mushroom Rain|Canopy")),
-    "rain": ("the rain", ("Gutter Song|Umbrella Weather|Petrichor|Rain on the Awning|Puddle Mirror|Storm Drain"
-        "|Drizzle Arithmetic|Wet Pavement")),
+    "rain": ("the rain", ("Gutter Song|Umbrella Weather|Petrichor|Rain on the Awning|Puddle Mirror"
+        "|Storm Drain|Drizzle Arithmetic|Wet Pavement")),
     "summer": ("summer", ("Lemonade Stand|Sunburnt Shoulders|Veranda|August Forever|Open Windows|Heat Shimmer"
         "|The Peach Thief|Barefoot")),
     "travel": ("travel", ("Night Train North|Border Town|Postcard from Nowhere|Suitcase Full of Maps"
         "|Ferry at Five|Road with No Number|Departure Board|Milestones")),
     "mountains": ("the mountains", ("Above the Treeline|Scree|Echo Pass|The Shepherd's Hut|Thin Air"
         "|Avalanche Bell|Summit Book|Seven Switchbacks")),
-    "birds": ("birds on the wing", ("Wren in the Wall|Starling Cloud|The Heron Stands|Swallow Return|Dawn Chorus|Curlew"
-        "|Feather and Thread|A Parliament of Rooks")),
+    "birds": ("birds on the wing", ("Wren in the Wall|Starling Cloud|The Heron Stands|Swallow Return"
+        "|Dawn Chorus|Curlew|Feather and Thread|A Parliament of Rooks")),
     "gardens": ("an old garden", ("The Walled Garden|Fountain Court|Espalier|Quince Blossom|Green Theatre"
         "|Bees in the Thyme|Topiary|The Orangery")),
-    "machines": ("the hum of machines", ("Switchboard|Punch Card|The Weaving Engine|Clockwork Heart|Conveyor|Soft Robot"
-        "|Pistons|Lathe and Light")),
+    "machines": ("the hum of machines", ("Switchboard|Punch Card|The Weaving Engine|Clockwork Heart|Conveyor"
+        "|Soft Robot|Pistons|Lathe and Light")),
     "childhood": ("childhood", ("Paper Boats|The Tin Soldier|Hopscotch|Kite Weather|Attic Treasure|Marbles"
         "|Merry-Go-Round|The Toy Theatre")),
     "autumn": ("autumn", ("Leaf Smoke|Harvest Moon Rising|Chestnut Street|The Amber Month|Last Wasps"
         "|Gold and Umber|Windfall|Mist in the Avenue")),
     "rivers": ("the river", ("Confluence|Ferryman's Fee|Willow Reach|Downstream|The Weir|Mud and Silver|Oxbow"
         "|Source to Mouth")),
-    "history": ("days long gone", ("The Cartographer's Court|Sealing Wax|Ruins in Sunlight|The Queen's Clockmaker"
-        "|Old Coin|Palace of Letters|The Treaty Table|A Portrait, Unsigned")),
+    "history": ("days long gone", ("The Cartographer's Court|Sealing Wax|Ruins in Sunlight"
+        "|The Queen's Clockmaker|Old Coin|Palace of Letters|The Treaty Table|Portrait in Profile")),
 }  # fmt: skip
 
 STYLES: dict[str, Style] = {
     "ambient": Style(
-        (56, 72), 1974, (("weightless", "major"), ("serene", "major"), ("wistful", "minor"), ("luminous", "major")),
+        (56, 72), 1974,
+        (("weightless", "major"), ("serene", "major"), ("wistful", "minor"), ("luminous", "major")),
         _words("Halden Vale|Mira Soundings|The Slow Atlas|Tide Institute"),
         ("space", "dreams", "sea", "winter", "night", "forest"),
-        ("glass bells and a breathing pad", "felt piano and slow strings", "a wordless choir and distant harp"),
+        ("glass bells and a breathing pad", "felt piano and slow strings", "a wordless choir and a harp"),
         _words("a filter that opens as slowly as a curtain|notes left hanging in a very large room"
                "|chords that melt into one another|almost no beat to hold on to"),
-        _words("last thing at night|while the kettle cools|during a long bath|under headphones on a grey morning"
-               "|when the house is finally quiet"),
+        _words("last thing at night|while the kettle cools|during a long bath"
+               "|under headphones on a grey morning|when the house is finally quiet"),
         ("{}", "{}, Slowly", "{} (Drift)"),
     ),
     "baroque": Style(
-        (78, 106), 1962, (("tender", "minor"), ("stately", "major"), ("thoughtful", "minor"), ("sprightly", "major")),
+        (78, 106), 1962,
+        (("tender", "minor"), ("stately", "major"), ("thoughtful", "minor"), ("sprightly", "major")),
         _words("Collegium Orlanda|Ensemble Quatre Saisons|Beatrix Lindqvist|Tobias Aldermann"),
         ("gardens", "history", "birds", "love", "autumn", "rivers"),
         ("solo harpsichord", "recorder over harpsichord", "lute and viola da gamba"),
@@ -128,7 +131,7 @@ STYLES: dict[str, Style] = {
         (74, 122), 1962, (("smoky", "minor"), ("weary", "minor"), ("gritty", "major"), ("rolling", "major")),
         _words("Lonnie Marchbanks|Ruby Tillerson|Otis Fairweather"),
         ("rain", "night", "travel", "rivers", "love", "city"),
-        ("lead guitar over a shuffling rhythm guitar", "harmonica and upright bass", "barrelhouse piano and bass"),
+        ("lead guitar over a guitar shuffle", "harmonica and upright bass", "barrelhouse piano and bass"),
         _words("a twelve-bar form worn smooth with use|a long-short swing in every bar"
                "|answers played between the lines|a flattened third leaned on hard"),
         _words("after closing time|on a long drive|with something strong in a short glass"
@@ -136,7 +139,8 @@ STYLES: dict[str, Style] = {
         ("{}", "{} Blues", "{} Shuffle"),
     ),
     "bossa-nova": Style(
-        (116, 144), 1962, (("tender", "major"), ("breezy", "major"), ("wistful", "minor"), ("sunny", "major")),
+        (116, 144), 1962,
+        (("tender", "major"), ("breezy", "major"), ("wistful", "minor"), ("sunny", "major")),
         _words("Luzia Marfim|Trio Guarapari|Caetana Rios"),
         ("sea", "summer", "love", "city", "gardens", "rain"),
         ("nylon guitar and flute", "nylon guitar and vibraphone", "nylon guitar and electric piano"),
@@ -146,11 +150,12 @@ STYLES: dict[str, Style] = {
                "|when the heat will not lift"),
     ),
     "chiptune": Style(
-        (132, 166), 1985, (("dreamy", "major"), ("heroic", "minor"), ("playful", "major"), ("frantic", "minor")),
+        (132, 166), 1985,
+        (("dreamy", "major"), ("heroic", "minor"), ("playful", "major"), ("frantic", "minor")),
         _words("Pixel Parade|Kilobyte Kid|Sprite Machine"),
         ("space", "childhood", "machines", "summer", "mountains", "dreams"),
         ("two square waves and a triangle bass", "thin pulse leads and a buzzing arpeggio",
-         "an echoing square lead and noise drums"),
+         "an echoing square lead and a thin, quick arpeggio"),
         _words("arpeggios too quick for fingers|a tune you will hum for days|drums made of static"
                "|an octave-hopping bass"),
         _words("while beating your own high score|on the bus to school|while tidying at double speed"
@@ -158,7 +163,8 @@ STYLES: dict[str, Style] = {
         ("{}", "{}: Level Two", "{} (Continue?)"),
     ),
     "drum-and-bass": Style(
-        (166, 176), 1993, (("liquid", "minor"), ("moody", "minor"), ("restless", "minor"), ("fierce", "minor")),
+        (166, 176), 1993,
+        (("liquid", "minor"), ("moody", "minor"), ("restless", "minor"), ("fierce", "minor")),
         _words("Fathom Unit|Kestrel & Vox|DJ Halogen"),
         ("city", "machines", "rain", "forest", "space", "dreams"),
         ("chopped breaks and a growling detuned bass", "chopped breaks, electric piano and sub-bass",
@@ -170,7 +176,8 @@ STYLES: dict[str, Style] = {
         ("{}", "{} VIP", "{} (Dub)"),
     ),
     "folk": Style(
-        (88, 124), 1962, (("homely", "major"), ("melancholy", "minor"), ("hopeful", "major"), ("sprightly", "major")),
+        (88, 124), 1962,
+        (("homely", "major"), ("melancholy", "minor"), ("hopeful", "major"), ("sprightly", "major")),
         _words("Isla Brannock|The Hearthside Trio|Tam Weatherly|Wren & Alder"),
         ("countryside", "sea", "mountains", "birds", "travel", "winter"),
         ("fingerpicked steel guitar and tin whistle", "fingerpicked steel guitar and fiddle",
@@ -182,7 +189,8 @@ STYLES: dict[str, Style] = {
         ("{}", "{}, a Ballad", "{} Reel"),
     ),
     "house": Style(
-        (120, 128), 1986, (("deep", "minor"), ("hypnotic", "minor"), ("sunny", "major"), ("jubilant", "minor")),
+        (120, 128), 1986,
+        (("deep", "minor"), ("hypnotic", "minor"), ("sunny", "major"), ("jubilant", "minor")),
         _words("Marlowe Nights|Sister Voltage|Paloma Disco Club|DJ Halogen"),
         ("city", "summer", "night", "travel", "sea", "machines"),
         ("organ stabs over a four-to-the-floor kick", "piano chords over a four-to-the-floor kick",
@@ -194,18 +202,20 @@ STYLES: dict[str, Style] = {
         ("{}", "{} (Club Mix)", "{} (Sunrise Dub)"),
     ),
     "minimalism": Style(
-        (104, 138), 1966, (("patient", "major"), ("hypnotic", "minor"), ("radiant", "major"), ("restless", "minor")),
+        (104, 138), 1966,
+        (("patient", "major"), ("hypnotic", "minor"), ("radiant", "major"), ("restless", "minor")),
         _words("Pulse Ensemble Noord|Agnes Thorvald|Tobias Aldermann"),
         ("machines", "rivers", "forest", "mountains", "autumn", "rain"),
         ("two marimbas and a clarinet", "two pianos", "two vibraphones and an organ"),
-        _words("one pattern sliding slowly out of step with itself|changes so gradual you notice them afterwards"
+        _words("one pattern sliding slowly out of step with itself|changes too gradual to catch happening"
                "|accents that appear from nowhere|a handful of notes turned over and over"),
         _words("while working on something exact|on a train with a window seat|at first light"
                "|while watching rain cross a valley|for forty uninterrupted minutes"),
         ("{}", "{} in Phases", "Study: {}"),
     ),
     "waltz": Style(
-        (132, 180), 1962, (("melancholy", "minor"), ("romantic", "major"), ("graceful", "major"), ("giddy", "major")),
+        (132, 180), 1962,
+        (("melancholy", "minor"), ("romantic", "major"), ("graceful", "major"), ("giddy", "major")),
         _words("Orkester Rosenlund|Madame Vasseur|The Lantern Ballroom|Ensemble Quatre Saisons"),
         ("winter", "love", "childhood", "history", "countryside", "autumn"),
         ("accordion, bass and nylon guitar", "violin and piano", "music-box bells and harp"),
@@ -213,7 +223,7 @@ STYLES: dict[str, Style] = {
                "|a tune with room to turn in|a bass stepping from root to fifth"),
         _words("when someone holds out a hand|while the snow comes down|at the end of the party"
                "|in the kitchen, in socks|with the good glasses out"),
-        ("{}", "{} Waltz", "{}, a Last Dance"),
+        ("{}", "{} Waltz", "Last Dance: {}"),
     ),
 }  # fmt: skip
 
@@ -221,10 +231,10 @@ STYLES: dict[str, Style] = {
 OPENERS = (
     "{Lineup} at {tempo} beats a minute, {mood} from the first bar to the last, with {feature}.",
     "A {mood} piece in {key}, {pace} at {tempo} bpm, for {lineup}.",
-    "In {year} {artist} recorded {lineup} with {feature}, {pace} and {mood} at {tempo} bpm.",
-    "{Mood} and {pace} ({tempo} bpm, {key}), this one brings together {lineup}.",
+    "Made by {artist} in {year}: {lineup} with {feature}, {pace} and {mood} at {tempo} bpm.",
+    "{Mood} and {pace} ({tempo} bpm, {key}), this one is for {lineup}.",
     "Listen for {feature}: {lineup} in {key}, {pace} at {tempo} beats a minute and {mood} throughout.",
-    "{artist} recorded these {mood} sides about {place} with {lineup}, at a {pace} {tempo} bpm.",
+    "{artist} made these {mood} sides about {place} with {lineup}, at a {pace} {tempo} bpm.",
     "{Mood} company in {key}: {lineup}, {pace} at {tempo} bpm, and {feature}.",
 )
 CLOSERS = (
@@ -232,13 +242,13 @@ CLOSERS = (
     "Best {occasion}, with thoughts of {place} for company.",
     "Somewhere in it you will find {place}: play it {occasion}.",
     "More or less about {place}, and made to be heard {occasion}.",
-    "Put it on {occasion}, and notice {feature}.",
+    "Try it {occasion}, and notice {feature}.",
 )
 PACES = ((80, "slow"), (112, "steady"), (140, "brisk"), (999, "quick"))
 
 
 def _describe(style: Style, record: dict[str, object], tempo_bpm: int, turn: int, subject: str) -> str:
-    """Two sentences; ``turn`` (0..11) steps through templates of coprime lengths so that pairs do not recur."""
+    """Two sentences; ``turn`` (0..11) steps through lists of differing lengths so that pairs do not recur."""
     lineup = style.lineups[variant(str(record["item_id"]))]
     feature, late_feature = (style.features[(turn + i) % len(style.features)] for i in (0, 1))
     words = {
@@ -252,23 +262,8 @@ def _describe(style: Style, record: dict[str, object], tempo_bpm: int, turn: int
     return f"{first} {second}"
 
 
-def catalogue(seed: int = 11) -> list[Record]:
-    """The 120 records, genres taking turns; the same list for the same seed, and no sound made."""
-    rng = np.random.default_rng(seed)
-    images = {name: [str(w) for w in rng.permutation(_words(text))] for name, (_, text) in SUBJECTS.items()}
-    orders = {genre: rng.permutation(RECORDS_PER_GENRE) for genre in STYLES}
-    records = []
-    for index in range(RECORDS_PER_GENRE * len(STYLES)):
-        genre = list(STYLES)[index % len(STYLES)]
-        place = int(orders[genre][index // len(STYLES)])
-        records.append(_sleeve(f"record-{index + 1:03d}", genre, place, images, rng))
-    return records
-
-
-def _sleeve(
-    item_id: str, genre: str, place: int, images: dict[str, list[str]], rng: np.random.Generator
-) -> Record:
-    """One record; its ``place`` (0..11) in the genre shares out subjects, moods, artists and templates evenly."""
+def _sleeve(item_id: str, genre: str, place: int, images: Images, rng: np.random.Generator) -> Record:
+    """One record; its ``place`` (0..11) in the genre shares out subjects, moods and artists evenly."""
     style = STYLES[genre]
     subject = style.subjects[place // 2]
     others = [str(s) for s in rng.permutation([s for s in style.subjects if s != subject])]
@@ -279,7 +274,7 @@ def _sleeve(
     debut = style.since + zlib.crc32(artist.encode()) % (2008 - style.since)
     key = f"{NOTE_NAMES[int(rng.integers(12))]} {mode}"
     year = int(debut + rng.integers(17))
-    pattern = (style.titles + ("{}", "{}"))[place % (len(style.titles) + 2)]
+    pattern = (*style.titles, "{}", "{}")[place % (len(style.titles) + 2)]
     title = pattern.format(images[subject].pop())
     known: dict[str, object] = {
         "item_id": item_id, "artist": artist, "mood": mood, "key": key, "year": year
@@ -299,15 +294,29 @@ def _sleeve(
     )
 
 
+def catalogue(seed: int = 11) -> list[Record]:
+    """The 120 records, genres taking turns; the same list for the same seed, and no sound made."""
+    rng = np.random.default_rng(seed)
+    images = {name: [str(w) for w in rng.permutation(_words(text))] for name, (_, text) in SUBJECTS.items()}
+    orders = {genre: rng.permutation(RECORDS_PER_GENRE) for genre in STYLES}
+    records = []
+    for index in range(RECORDS_PER_GENRE * len(STYLES)):
+        genre = list(STYLES)[index % len(STYLES)]
+        place = int(orders[genre][index // len(STYLES)])
+        records.append(_sleeve(f"record-{index + 1:03d}", genre, place, images, rng))
+    return records
+
+
 def _ambient(song: Song) -> None:
     """Overlapping pads, four beats each, a low drone and a few notes left to ring."""
     chords = song.choose(((0, 3), (0, 5, 3), (0, 4, 3), (5, 0, 3), (0, 2, 5)))
-    tilt, width_cents, bell = ((1.3, 14.0, "glass bells"), (1.0, 26.0, "felt piano"), (0.8, 34.0, "harp"))[song.variant]
-    cutoff_hz = 1500.0 + 1500.0 * song.energy
+    bell = ("glass bells", "felt piano", "harp")[song.variant]
+    tilt, width_cents = ((1.3, 14), (1.0, 26), (0.8, 34))[song.variant]
+    shape = {"tilt": tilt, "width_cents": width_cents, "cutoff_hz": 1500 + 1500 * song.energy}
     for bar in range(-1, len(song.bars())):
         chord = chords[bar % len(chords)]
-        shape = {"tilt": tilt, "width_cents": width_cents, "cutoff_hz": cutoff_hz, "sweep_s": 5.0 + 5.0 * song.rng.random()}
-        song.swell([song.bass(chord, 40), *song.chord(chord, 4, 55)], 4 * bar - 1, 4, 1.0, fade=3, **shape)
+        pitches = [song.bass(chord, 40), *song.chord(chord, 4, 55)]
+        song.swell(pitches, 4 * bar - 1, 4, 1.0, fade=3, sweep_s=song.rng.uniform(5, 10), **shape)
         for beat in (0, 1.5, 2, 3.5):
             if song.rng.random() < 0.4 + 0.2 * song.energy:
                 pitch = song.choose(song.chord(chord, 5, 67))
@@ -316,9 +325,10 @@ def _ambient(song: Song) -> None:
 
 
 def _baroque(song: Song) -> None:
-    """A two-voice invention: each half bar one voice runs with the subject while the other holds chord tones."""
+    """A two-voice invention: each half bar one voice has the subject, the other chord tones."""
     song.raise_leading, song.looseness_s = True, 0.004
-    upper, lower = (("harpsichord",) * 2, ("recorder", "harpsichord"), ("lute", "viola da gamba"))[song.variant]
+    upper = ("harpsichord", "recorder", "lute")[song.variant]
+    lower = ("harpsichord", "harpsichord", "viola da gamba")[song.variant]
     chords = song.choose(((0, 4, 5, 1, 3, 0, 1, 4), (0, 3, 0, 5, 1, 4, 0, 4), (0, 1, 4, 0, 5, 3, 4, 0)))
     run, sixteenths = (0.5, 0.25, 0.25, 0.5, 0.5), (0.25,) * 8
     subject = song.motif(song.choose((run, sixteenths, (0.25, 0.25, 0.5) * 2, (0.5, 0.5, *(0.25,) * 4))))
@@ -336,23 +346,26 @@ def _blues(song: Song) -> None:
     """Twelve bars (entered at one of three lines), a swung shuffle, and a lead that plays and leaves room."""
     song.looseness_s = 0.006
     form, start = (0, 5, 0, 0, 5, 5, 0, 0, 7, 5, 0, 7), song.choose((0, 4, 8))
-    lead, comp = (("lead guitar", "steel guitar"), ("harmonica", "steel guitar"), ("piano", "piano"))[song.variant]
+    lead = ("lead guitar", "harmonica", "piano")[song.variant]
+    comp = ("steel guitar", "steel guitar", "piano")[song.variant]
     third = 4 if song.mode == "major" else 3
     late = 2 / 3  # the swung off-beat
-    cells = [song.motif(r) for r in ((late, 1 - late, late, 4 / 3, -1), (-1, late, 1 - late, 1, 1), (1 / 3,) * 6)]
+    licks = ((late, 1 - late, late, 4 / 3, -1), (-1, late, 1 - late, 1, 1), (1 / 3,) * 6)
+    cells = [song.motif(lick) for lick in licks]
     for bar in song.bars():
         root = form[(bar + start) % 12]
-        low = 38 + (song.tonic + root - 38) % 12
+        low = 35 + (song.tonic + root - 35) % 12
         for beat in range(4):
             at = 4 * bar + beat
             for offset in (0, late):
                 for interval in (0, 9 if beat % 2 else 7, 12 + third if beat == 3 else 12):
                     song.play(comp, low + 12 + interval, at + offset, 0.45 - offset / 4, 0.22)
                 song.hit("ride" if song.variant else "brush", at + offset, 0.16 - 0.1 * offset)
-            song.play("double bass", low + (0, third, 7, 9)[beat] - (12 if low > 43 else 0), at, 0.95, 0.9)
+            song.play("double bass", low + (0, third, 7, 9)[beat], at, 0.95, 0.8)
             song.hit("snare" if beat % 2 else "soft kick", at, 0.35 if beat % 2 else 0.6)
         song.scale = BLUES
-        for offset, length, pitch in song.line(cells[(0, 1, 0, 2)[bar % 4]], 0, 6 + song.choose((0, 2)), snap=False):
+        centre = song.choose((6, 8))
+        for offset, length, pitch in song.line(cells[(0, 1, 0, 2)[bar % 4]], 0, centre, snap=False):
             song.play(lead, pitch, 4 * bar + offset, length * 1.1, 0.6, send=0.3)
 
 
@@ -360,18 +373,19 @@ def _bossa_nova(song: Song) -> None:
     """Nylon chords on a two-bar clave, root and fifth below, a floating tune, rim and shaker."""
     song.raise_leading, song.looseness_s = True, 0.005
     chords = song.choose(((0, 5, 1, 4), (0, 1, 4, 0), (3, 6, 2, 5) if song.mode == "major" else (0, 3, 1, 4)))
-    clave = song.choose(((0, 3, 6, 10, 13), (0, 3, 6, 11, 14), (1, 3, 6, 8, 11, 14)))  # in eighths of two bars
+    # Where the guitar plays, in eighths of two bars.
+    clave = song.choose(((0, 3, 6, 10, 13), (0, 3, 6, 11, 14), (1, 3, 6, 8, 11, 14)))
     lead = ("flute", "vibraphone", "electric piano")[song.variant]
     rhythms = ((1.5, 0.5, 1, 1), (-0.5, 1, 0.5, 1.5, 0.5), (0.5, 0.5, 1, -0.5, 1.5), (-1, 1.5, 1.5))
     cells = [song.motif(song.choose(rhythms)) for _ in range(3)]
     for bar in song.bars():
         chord = chords[bar % len(chords)]
         for eighth in (e - 8 * (bar % 2) for e in clave if e // 8 == bar % 2):
-            for pitch in song.chord(chord, 5, 52)[1:]:
+            for pitch in song.chord(chord, 5, 52, skip=1):
                 song.play("nylon guitar", pitch, 4 * bar + eighth / 2, 1.2, 0.32)
             song.hit("rim", 4 * bar + eighth / 2, 0.3)
-        for beat, degree in ((0, chord), (1.5, chord + 4), (2, chord + 4), (3.5, chord)):
-            song.play("double bass", song.bass(degree, 33, chord), 4 * bar + beat, 1.4 if beat % 2 == 0 else 0.45, 0.8)
+        for beat, length, degree in ((0, 1.4, 0), (1.5, 0.45, 4), (2, 1.4, 4), (3.5, 0.45, 0)):
+            song.play("double bass", song.bass(chord + degree, 36, chord), 4 * bar + beat, length, 0.65)
         for eighth in range(8):
             song.hit("shaker", 4 * bar + eighth / 2, 0.3 if eighth % 2 else 0.16)
         for offset, length, pitch in song.line(cells[(0, 1, 0, 2)[bar % 4]], chord, 9):
@@ -383,7 +397,7 @@ def _chiptune(song: Song) -> None:
     chords = song.choose(((0, 5, 3, 4), (0, 3, 5, 4), (5, 3, 0, 4), (0, 4, 5, 3)))
     lead, arpeggio = (("square", "pulse"), ("thin pulse", "square"), ("square", "thin pulse"))[song.variant]
     order = song.choose(((0, 1, 2, 3), (0, 2, 1, 3), (3, 2, 1, 0), (0, 1, 2, 1)))
-    rhythms = ((0.5, 0.5, 0.5, 0.5, 1, 1), (0.75, 0.75, 0.5, 1, 1), (0.5, 0.25, 0.25, 0.5, 0.5, 1.5, 0.5), (1.5, 0.5, 1, 1))
+    rhythms = ((0.5, 0.5, 0.5, 0.5, 1, 1), (0.75, 0.75, 0.5, 1, 1), (0.5, 0.25, 0.25, 0.5, 0.5, 1.5, 0.5))
     cells = [song.motif(song.choose(rhythms)) for _ in range(3)]
     for bar in song.bars():
         chord = chords[bar % len(chords)]
@@ -392,7 +406,7 @@ def _chiptune(song: Song) -> None:
             at = 4 * bar + step / 4
             song.play(arpeggio, [*tones, tones[0] + 12][order[step % 4]], at, 0.2, 0.22, send=0)
             if step % 2 == 0:
-                song.play("triangle", song.bass(chord, 36) + 12 * (step // 2 % 2), at, 0.42, 0.7, send=0)
+                song.play("triangle", song.bass(chord, 36) + 12 * (step // 2 % 2), at, 0.42, 0.55, send=0)
                 song.hit("chip hat", at, 0.35)
             if step % 4 == 0:
                 song.hit("chip snare" if step % 8 else "chip kick", at, 0.6)
@@ -406,23 +420,25 @@ def _drum_and_bass(song: Song) -> None:
     chords = song.choose(((0, 0, 5, 5), (0, 5, 3, 4), (0, 0, 2, 6), (0, 3, 5, 6)))
     kicks = [song.choose(((0, 10), (0, 2, 10), (0, 7, 10), (0, 10, 11))) for _ in range(3)]  # in sixteenths
     ghosts = [song.choose(((7, 9), (7, 9, 15), (6, 14, 15), (2, 9, 11))) for _ in range(3)]
-    bass = ("reese", "sub", "sub")[song.variant]
     stabs = song.choose(((0, 3.5), (0.5, 2.75), (0, 1.5, 3)))
     for bar in song.bars():
         chord = chords[bar % len(chords)]
-        for hits, name, gain in ((kicks, "kick", 0.9), (ghosts, "ghost", 0.35), ([(4, 12)] * 3, "snare", 0.95)):
-            for step in hits[(0, 1, 0, 2)[bar % 4]]:
+        edit = (0, 1, 0, 2)[bar % 4]
+        voices = ("kick", 0.9, kicks[edit]), ("ghost", 0.35, ghosts[edit]), ("snare", 0.95, (4, 12))
+        for name, gain, steps in voices:
+            for step in steps:
                 song.hit(name, 4 * bar + step / 4, gain)
         for step in range(0, 16, 1 if song.energy > 0.5 else 2):
             song.hit("hat", 4 * bar + step / 4, 0.32 if step % 4 else 0.45)
         for beat, length, leap in ((0, 2.4, 0), (2.5, 1.4, song.choose((0, 12, 7)))):
-            song.play(bass, song.bass(chord, 31) + leap, 4 * bar + beat, length, 0.75, send=0)
+            for bass, gain in (("sub", 0.65), ("reese", 0.0 if song.variant else 0.5)):
+                song.play(bass, song.bass(chord, 31) + leap, 4 * bar + beat, length, gain, send=0)
         if song.variant == 1:
             for beat in stabs:
-                for pitch in song.chord(chord, 5, 57)[1:]:
+                for pitch in song.chord(chord, 5, 57, skip=1):
                     song.play("electric piano", pitch, 4 * bar + beat, 1.5, 0.2, send=0.6)
         elif bar % 2 == 0:
-            song.swell(song.chord(chord, 4, 57), 4 * bar, 7, 0.3 + 0.2 * (song.variant == 2), cutoff_hz=2500, sweep_s=4)
+            song.swell(song.chord(chord, 4, 57), 4 * bar, 7, (0.25, 0, 0.5)[song.variant], sweep_s=4)
 
 
 def _folk(song: Song) -> None:
@@ -446,25 +462,27 @@ def _folk(song: Song) -> None:
                 song.play("steel guitar", tones[3], 4 * bar + beat, 1.6, 0.34)
             if song.variant == 2:
                 song.hit("foot", 4 * bar + beat, 0.5 if beat % 2 == 0 else 0.25)
-        for offset, length, pitch in song.line(cells[(0, 1, 0, 2)[bar % 4]], chord, 9 if lead == "banjo" else 11):
+        for offset, length, pitch in song.line(cells[(0, 1, 0, 2)[bar % 4]], chord, 10):
             song.play(lead, pitch, 4 * bar + offset, length * 0.98, 0.42, send=0.35)
 
 
 def _house(song: Song) -> None:
     """Four to the floor, off-beat open hats, claps, stabs and a pad that ducks under the kick."""
-    chords = song.choose(((0, 0, 5, 3), (0, 5, 0, 6), (0, 3, 0, 3), (0, 2, 3, 5)) if song.mode == "minor" else ((0, 5, 1, 4), (3, 4, 5, 0)))
+    minor, major = ((0, 0, 5, 3), (0, 5, 0, 6), (0, 3, 0, 3), (0, 2, 3, 5)), ((0, 5, 1, 4), (3, 4, 5, 0))
+    chords = song.choose(minor if song.mode == "minor" else major)
     lead = ("organ", "piano", "electric piano")[song.variant]
-    rhythm = song.choose(((0, 0.75, 1.5, 2.5, 3.25), (0.5, 1.5, 2.25, 3.5), (0, 1.5, 2.75, 3.5), (0.75, 1.5, 2.5, 3.75)))
+    rhythm = song.choose(((0, 0.75, 1.5, 2.5, 3.25), (0.5, 1.5, 2.25, 3.5), (0, 1.5, 2.75, 3.5)))
     bassline = song.choose(((0.5, 1.5, 2.5, 3.5), (0.5, 0.75, 1.5, 2.5, 3.25), (0, 0.75, 1.5, 2.75, 3.5)))
     for bar in song.bars():
         chord = chords[bar % len(chords)]
         if bar % 2 == 0:
             song.swell(song.chord(chord, 4, 60), 4 * bar - 1, 8, 0.35, cutoff_hz=1800 + 1500 * song.energy)
         for beat in rhythm:
-            for pitch in song.chord(chord, 5, 57)[1:]:
+            for pitch in song.chord(chord, 5, 57, skip=1):
                 song.play(lead, pitch, 4 * bar + beat, 0.4, 0.3, send=0.35)
         for beat in bassline:
-            song.play("synth bass", song.bass(chord, 33) + song.choose((0, 0, 12)), 4 * bar + beat, 0.42, 0.9, send=0)
+            pitch = song.bass(chord, 33) + song.choose((0, 0, 12))
+            song.play("synth bass", pitch, 4 * bar + beat, 0.42, 0.9, send=0)
     song.duck(0.6)
     for beat in song.bars(1):
         song.hit("kick", beat, 1.0, send=0)
@@ -476,12 +494,14 @@ def _house(song: Song) -> None:
 
 def _minimalism(song: Song) -> None:
     """One pattern played twice: the second player is a little faster and slips out of step."""
-    instrument, held = (("marimba", "clarinet"), ("piano", "felt piano"), ("vibraphone", "organ"))[song.variant]
+    instrument = ("marimba", "piano", "vibraphone")[song.variant]
+    held = ("clarinet", "felt piano", "organ")[song.variant]
     size = song.choose((8, 10, 12))
     scale = (0, 1, 2, 4, 5, 7, 8, 9) if song.mode == "major" else (0, 2, 3, 4, 6, 7, 9, 10)
-    pattern = [song.pitch(d) + 12 for d in song.rng.permutation((scale * 2)[: size // 2]).tolist() * 2]
-    swaps = song.rng.permutation(size)[:2]
-    pattern[swaps[0]], pattern[swaps[1]] = pattern[swaps[1]], pattern[swaps[0]]
+    half = [song.pitch(int(d)) + 12 for d in song.rng.choice(scale, size // 2, replace=False)]
+    pattern = half * 2
+    a, b = song.rng.permutation(size)[:2]
+    pattern[a], pattern[b] = pattern[b], pattern[a]
     gain = 0.35 if instrument == "vibraphone" else 0.55
     for speed in (1.0, 1.0 + 0.5 / song.beats):  # two sixteenths gained by the end of the side
         for step in range(math.ceil(song.beats * 4 * speed)):
@@ -495,16 +515,17 @@ def _minimalism(song: Song) -> None:
 def _waltz(song: Song) -> None:
     """Oom-pah-pah: bass on one, chord on two and three, and a tune that breathes over the bar line."""
     song.raise_leading, song.looseness_s = True, 0.006
-    lead, chords_on = (("accordion", "nylon guitar"), ("fiddle", "piano"), ("glass bells", "harp"))[song.variant]
+    lead = ("accordion", "fiddle", "glass bells")[song.variant]
+    strum = ("nylon guitar", "piano", "harp")[song.variant]
     chords = song.choose(((0, 0, 4, 4, 4, 4, 0, 0), (0, 3, 4, 0, 5, 1, 4, 0), (0, 5, 3, 4, 0, 1, 4, 0)))
     rhythms = ((2, 1), (1, 1, 1), (1.5, 0.5, 1), (-1, 1, 1), (1, 0.5, 0.5, 1), (3,))
     cells = [song.motif(song.choose(rhythms)) for _ in range(4)]
     for bar in song.bars(3):
         chord = chords[bar % len(chords)]
-        song.play("double bass", song.bass(chord + 4 * (bar % 2), 36, chord), 3 * bar, 1.6, 1.1)
+        song.play("double bass", song.bass(chord + 4 * (bar % 2), 36, chord), 3 * bar, 1.6, 0.8)
         for beat, gain in ((1, 0.36), (2, 0.3)):
             for pitch in song.chord(chord, 4 if chord == 4 else 3, 55):
-                song.play(chords_on, pitch, 3 * bar + beat, 0.7, gain)
+                song.play(strum, pitch, 3 * bar + beat, 0.7, gain)
         for offset, length, pitch in song.line(cells[(0, 1, 0, 2, 0, 1, 3, 2)[bar % 8]], chord, 10):
             song.play(lead, pitch, 3 * bar + offset, length, 0.42, send=0.4)
 

@@ -11,7 +11,9 @@ class ApiKey(models.Model):
         ADMIN = "admin", "admin: items, runs, publishing"
 
     name = models.CharField(max_length=80)
-    prefix = models.CharField(max_length=12, unique=True, editable=False, help_text="First characters, to recognise it by.")
+    prefix = models.CharField(
+        max_length=12, unique=True, editable=False, help_text="First characters, to recognise it by."
+    )
     key_hash = models.CharField(max_length=64, unique=True, editable=False, help_text="SHA-256, hexadecimal.")
     scopes = models.JSONField(default=list)
     created_by = models.ForeignKey(

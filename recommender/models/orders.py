@@ -57,7 +57,9 @@ class OrderLine(models.Model):
     unit_price = models.DecimalField(max_digits=10, decimal_places=2)
 
     class Meta:
-        constraints = [models.UniqueConstraint(fields=["order", "item", "unit_price"], name="one_order_line_per_item_price")]
+        constraints = [
+            models.UniqueConstraint(fields=["order", "item", "unit_price"], name="one_order_line_per_item_price")
+        ]
 
     @property
     def total(self) -> Decimal:

@@ -5,18 +5,25 @@ from typing import Any
 
 from django.core.exceptions import ValidationError
 from django.db import transaction
-from django.db.models import Avg, Count, Q, QuerySet
+from django.db.models import Avg, Count, F, Q, QuerySet
 
 from recommender.models import Category, Item, Review
+from recommender.models.ids import validate_external_id
 from recommender.services.errors import InvalidInput, UnknownItem
 
 WRITABLE = ("title", "creator", "description", "price", "stock", "attributes", "active")
 SORTS = {
     "title": ("title", "id"),
     "newest": ("-added_at", "id"),
-    "price": ("price", "title", "id"),
-    "price-down": ("-price", "title", "id"),
+    # Items with a price on request come last, whichever way the database would sort them.
+    "price": (F("price").asc(nulls_last=True), "title", "id"),
+    "price-down": (F("price").desc(nulls_last=True), "title", "id"),
 }
+
+
+def departments() -> list[Category]:
+    """The categories without a parent, for every page's navigation."""
+    return list(Category.objects.filter(parent=None))
 
 
 def top_categories() -> list[Category]:
@@ -37,10 +44,20 @@ def in_category(category: Category, sort: str = "title") -> QuerySet[Item]:
 
 def item(item_id: str) -> Item:
     """Raises UnknownItem."""
+    try:
+        validate_external_id(item_id)  # PostgreSQL refuses a NUL character with an error of its own
+    except ValidationError:
+        raise UnknownItem(f"{item_id[:80]!r}.") from None
     found = Item.objects.select_related("category__parent").prefetch_related("pictures").filter(pk=item_id).first()
     if found is None:
         raise UnknownItem(f"{item_id[:80]!r}.")
     return found
+
+
+def some(item_ids: Sequence[str]) -> list[Item]:
+    """The active items of these, in their order."""
+    found = {item.id: item for item in visible_items().filter(id__in=item_ids)}
+    return [found[item_id] for item_id in item_ids if item_id in found]
 
 
 def rating(item_id: str) -> dict[str, Any]:
@@ -56,7 +73,9 @@ def rating(item_id: str) -> dict[str, Any]:
 def mean_ratings(item_ids: Sequence[str]) -> dict[str, tuple[float, int]]:
     """{item id: (mean stars, number of reviews)} in one query, for the cards of a page."""
     rows = Review.objects.filter(item_id__in=item_ids, hidden=False).values("item_id")
-    return {row["item_id"]: (row["mean"], row["n"]) for row in rows.annotate(mean=Avg("stars"), n=Count("id")).order_by()}
+    return {
+        row["item_id"]: (row["mean"], row["n"]) for row in rows.annotate(mean=Avg("stars"), n=Count("id")).order_by()
+    }
 
 
 @transaction.atomic

@@ -1,6 +1,7 @@
 """Recording what visitors do: validated, idempotent by event id, and never losing the good rows of a bad batch."""
 
 import math
+import re
 import uuid
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -9,6 +10,7 @@ from typing import Any
 
 from django.core.exceptions import ValidationError
 from django.db import transaction
+from django.db.models import QuerySet
 from django.utils import timezone
 from django.utils.dateparse import parse_datetime
 
@@ -21,6 +23,10 @@ MAX_BATCH = 1000  # events of one batch; about 250 kB of JSON
 EARLIEST = datetime(1990, 1, 1, tzinfo=UTC)  # before any web shop: a wrong unit or a zero date
 CLOCK_SKEW = timedelta(minutes=10)  # how far a client's clock may run ahead
 MAX_QUANTITY = 100_000
+MAX_POSITION = 10_000
+MAX_CARDS = 100  # impressions of one beacon: more than any page shows
+SAME_VIEW = timedelta(seconds=30)  # a reload, a double click or a step back within this is one view
+_SHELF = re.compile(r"[a-z0-9_-]{1,32}")
 
 
 @dataclass(frozen=True)
@@ -48,7 +54,7 @@ def record(
     *,
     value: float | None = None,
     session: str = "",
-    source: Source = Source(),  # noqa: B008  frozen
+    source: Source = Source(),
     event_id: uuid.UUID | None = None,
     occurred_at: datetime | None = None,
 ) -> bool:
@@ -69,6 +75,77 @@ def record(
         position=source.position,
     )
     return _insert([event]) == 1
+
+
+def source(rec: Any = None, run: Any = None, shelf: Any = None, at: Any = None) -> Source:
+    """What a link or a beacon says about where it was found; whatever is not well-formed is left out, never refused."""
+    try:
+        rec_id = uuid.UUID(str(rec))
+    except ValueError:
+        rec_id = None
+    run_id = _small_number(run, 2**63 - 1)
+    if run_id and not Run.objects.filter(pk=run_id).exists():
+        run_id = None
+    name = shelf if isinstance(shelf, str) and _SHELF.fullmatch(shelf) else ""
+    return Source(rec_id, run_id, name, _small_number(at, MAX_POSITION))
+
+
+def record_view(visitor_id: str, item: Item, found: Source) -> bool:
+    """Record that a visitor opened an item's page. False for the same page again within a few seconds."""
+    visitor = people.ensure(visitor_id)
+    again = Event.objects.filter(
+        visitor=visitor, item=item, kind=Event.Kind.VIEW, occurred_at__gte=timezone.now() - SAME_VIEW
+    )
+    return not again.exists() and record(visitor, item, Event.Kind.VIEW, source=found)
+
+
+def record_impressions(visitor_id: str, cards: Any) -> int:
+    """Record which cards a page really showed; returns how many were kept.
+
+    `cards` comes from a browser: [{item, rec, run, shelf, at}, ...]. What does not fit is dropped.
+    """
+    cards = [card for card in cards if isinstance(card, Mapping)][:MAX_CARDS] if isinstance(cards, list) else []
+    known = set(Item.objects.filter(active=True, id__in=_texts(cards, "item")).values_list("id", flat=True))
+    cards = [card for card in cards if isinstance(card.get("item"), str) and card["item"] in known]
+    if not cards:
+        return 0
+    visitor, now = people.ensure(visitor_id), timezone.now()
+    # A page has a handful of shelves, so their sources are looked up once each, not once for every card.
+    runs: dict[str, Source] = {}
+    rows = []
+    for card in cards:
+        run = str(card.get("run"))
+        if run not in runs:
+            runs[run] = source(run=run)
+        found = source(rec=card.get("rec"), shelf=card.get("shelf"), at=card.get("at"))
+        rows.append(
+            Event(
+                kind=Event.Kind.IMPRESSION,
+                visitor=visitor,
+                item_id=card["item"],
+                occurred_at=now,
+                received_at=now,
+                rec_id=found.rec_id,
+                run_id=runs[run].run_id,
+                shelf=found.shelf,
+                position=found.position,
+            )
+        )
+    return _insert(rows)
+
+
+def opinion(visitor_id: str, item_id: str) -> str:
+    """The visitor's latest like or dislike of an item, or nothing."""
+    chosen = Event.objects.filter(
+        visitor_id=visitor_id, item_id=item_id, kind__in=(Event.Kind.LIKE, Event.Kind.DISLIKE)
+    )
+    return chosen.order_by("-occurred_at", "-id").values_list("kind", flat=True).first() or ""
+
+
+def history_of(visitor_id: str) -> QuerySet[Event]:
+    """What a visitor did, the latest first, without what pages merely showed."""
+    mine = Event.objects.filter(visitor_id=visitor_id).exclude(kind=Event.Kind.IMPRESSION)
+    return mine.select_related("item").order_by("-occurred_at", "-id")
 
 
 def record_batch(rows: Sequence[Mapping[str, Any]]) -> BatchResult:
@@ -175,6 +252,13 @@ def parse_time(value: Any, now: datetime) -> datetime:
     if moment < EARLIEST:
         raise InvalidInput("occurred_at lies before 1990; check the unit (seconds).")
     return min(moment, now)
+
+
+def _small_number(value: Any, largest: int) -> int | None:
+    text = str(value)
+    if not (text.isascii() and text.isdigit() and len(text) <= 19):
+        return None
+    return int(text) if 1 <= int(text) <= largest else None
 
 
 def _position(value: Any) -> int | None:

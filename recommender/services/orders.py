@@ -3,10 +3,12 @@
 import secrets
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
+from datetime import timedelta
 from decimal import Decimal
 from typing import Any
 
 from django.db import transaction
+from django.db.models import QuerySet
 from django.utils import timezone
 
 from recommender.models import CartLine, Event, Item, Order, OrderLine, Visitor
@@ -45,14 +47,15 @@ def add(visitor: Visitor, item: Item, quantity: int = 1, source: events.Source =
     """Put pieces into the cart and record it. Raises CartProblem when the item cannot be bought."""
     if not item.can_be_bought:
         raise CartProblem(f"{item.title} cannot be bought at the moment.")
+    # One cart is changed by one request at a time, so that a double click cannot make a line twice.
+    Visitor.objects.select_for_update().get(pk=visitor.pk)
     line = CartLine.objects.filter(visitor=visitor, item=item).first()
     _check_quantity(item, (line.quantity if line else 0) + quantity)
     if line:
         line.quantity += quantity
         line.save(update_fields=["quantity"])
     else:
-        kept = {name: str(value) for name, value in asdict(source).items() if value}
-        line = CartLine.objects.create(visitor=visitor, item=item, quantity=quantity, source=kept)
+        line = CartLine.objects.create(visitor=visitor, item=item, quantity=quantity, source=_kept(source))
     events.record(visitor, item, Event.Kind.CART, value=quantity, source=source)
     return line
 
@@ -71,15 +74,33 @@ def change(visitor_id: str, item_id: str, quantity: int) -> None:
 
 
 @transaction.atomic
+def remove(visitor_id: str, item_id: str) -> CartLine | None:
+    """Take a line out of the cart; returns what `put_back` needs to undo it, or None when it was not there."""
+    line = CartLine.objects.filter(visitor_id=visitor_id, item_id=item_id).select_related("item").first()
+    if line:
+        CartLine.objects.filter(pk=line.pk).delete()
+    return line
+
+
+@transaction.atomic
+def put_back(visitor: Visitor, item: Item, quantity: int, source: events.Source) -> None:
+    """Undo `remove`: the line as it was, without a second cart event. Raises CartProblem."""
+    _check_quantity(item, quantity)
+    CartLine.objects.get_or_create(visitor=visitor, item=item, defaults={"quantity": quantity, "source": _kept(source)})
+
+
+@transaction.atomic
 def place(visitor: Visitor, to: Address) -> Order:
     """Turn the cart into an order: stock goes down, purchase events are recorded, the cart is emptied.
 
     Raises CartProblem, naming the items, when the cart is empty or something sold out meanwhile; nothing changes then.
     """
-    cart = list(CartLine.objects.filter(visitor=visitor).order_by("added_at"))
+    # Locked, so that a form sent twice finds an empty cart the second time instead of ordering again.
+    cart = list(CartLine.objects.select_for_update().filter(visitor=visitor).order_by("added_at"))
     if not cart:
         raise CartProblem("It is empty.")
-    items = {item.id: item for item in Item.objects.select_for_update().filter(id__in=[line.item_id for line in cart])}
+    wanted = Item.objects.select_for_update().filter(id__in=[line.item_id for line in cart])
+    items = {item.id: item for item in wanted.order_by("id")}  # in one order everywhere, so that no two wait in a ring
     problems = []
     for line in cart:
         item = items[line.item_id]
@@ -89,9 +110,7 @@ def place(visitor: Visitor, to: Address) -> Order:
             problems.append(f"only {item.stock} of {item.title} are left")
     if problems:
         raise CartProblem(f"{'; '.join(problems)}. Change the cart and order again.")
-    order = Order.objects.create(
-        id=new_order_id(), visitor=visitor, name=to.name, email=to.email, address=to.address
-    )
+    order = Order.objects.create(id=new_order_id(), visitor=visitor, name=to.name, email=to.email, address=to.address)
     for line in cart:
         item = items[line.item_id]
         assert item.price is not None
@@ -108,6 +127,16 @@ def place(visitor: Visitor, to: Address) -> Order:
     return order
 
 
+def placed(visitor_id: str) -> QuerySet[Order]:
+    """A visitor's orders, the latest first, with their lines."""
+    return Order.objects.filter(visitor_id=visitor_id).prefetch_related("lines__item__pictures")
+
+
+def placed_just_now(visitor_id: str) -> Order | None:
+    """The order of the last minute: where a checkout form sent twice leads."""
+    return Order.objects.filter(visitor_id=visitor_id, placed_at__gte=timezone.now() - timedelta(minutes=1)).first()
+
+
 def new_order_id() -> str:
     """A number a person can read out, such as 261124-7K3MQX; too sparse to guess another's."""
     alphabet = "23456789ABCDEFGHJKLMNPQRSTUVWXYZ"  # without 0, 1, I and O, which are mistaken for each other
@@ -119,6 +148,10 @@ def _check_quantity(item: Item, quantity: int) -> None:
         raise CartProblem(f"At most {MAX_QUANTITY} pieces of one item.")
     if item.stock is not None and quantity > item.stock:
         raise CartProblem(f"Only {item.stock} of {item.title} are in stock.")
+
+
+def _kept(source: events.Source) -> dict[str, str]:
+    return {name: str(value) for name, value in asdict(source).items() if value}
 
 
 def _source(kept: Mapping[str, Any]) -> events.Source:

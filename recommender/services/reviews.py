@@ -2,6 +2,7 @@
 
 from django.core.exceptions import ValidationError
 from django.db import transaction
+from django.db.models import QuerySet
 
 from recommender.models import Event, Item, Review, Visitor
 from recommender.services import events
@@ -11,8 +12,14 @@ from recommender.services.errors import InvalidInput
 @transaction.atomic
 def write(visitor: Visitor, item: Item, stars: int, title: str = "", body: str = "", author_name: str = "") -> Review:
     """Write or replace a visitor's review of an item. Raises InvalidInput."""
+    Visitor.objects.select_for_update().get(pk=visitor.pk)  # a form sent twice changes the one review
     review = Review.objects.filter(visitor=visitor, item=item).first() or Review(visitor=visitor, item=item)
-    review.stars, review.title, review.body, review.author_name = stars, title.strip(), body.strip(), author_name.strip()
+    review.stars, review.title, review.body, review.author_name = (
+        stars,
+        title.strip(),
+        body.strip(),
+        author_name.strip(),
+    )
     try:
         review.full_clean(validate_unique=False, validate_constraints=False)
     except ValidationError as error:
@@ -20,6 +27,16 @@ def write(visitor: Visitor, item: Item, stars: int, title: str = "", body: str =
     review.save()
     events.record(visitor, item, Event.Kind.RATING, value=stars)
     return review
+
+
+def shown(item: Item) -> QuerySet[Review]:
+    """What everybody may read about an item, the latest first."""
+    return Review.objects.filter(item=item, hidden=False)
+
+
+def written(visitor_id: str) -> QuerySet[Review]:
+    """A visitor's own reviews, those that staff have hidden too."""
+    return Review.objects.filter(visitor_id=visitor_id).select_related("item")
 
 
 def remove(visitor: Visitor, item: Item) -> bool:

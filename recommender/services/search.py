@@ -32,5 +32,6 @@ def search(query: str) -> QuerySet[Item]:
             anywhere |= holds
             score = score + Case(When(holds, then=Value(worth)), default=Value(0))  # type: ignore[assignment]
         items = items.filter(anywhere)
-    whole = Case(When(title__iexact=query.strip(), then=Value(100)), default=Value(0))
+    plain = query[:MAX_LENGTH].replace("\x00", "").strip()  # PostgreSQL takes no NUL character
+    whole = Case(When(title__iexact=plain, then=Value(100)), default=Value(0))
     return items.annotate(match=score + whole).order_by("-match", F("title").asc(), "id")

@@ -8,7 +8,7 @@ import logging
 import threading
 import time
 import uuid
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -19,8 +19,9 @@ from recommender.conf import conf
 from recommender.engine.data.interactions import UNKNOWN, Histories
 from recommender.engine.data.weighting import weigh
 from recommender.engine.errors import RecommenderError
-from recommender.engine.model import Model, open_model
+from recommender.engine.model import LiveModel, open_model
 from recommender.engine.ranking.diversify import diversify
+from recommender.engine.ranking.explain import explain
 from recommender.models import Event, Item, Run
 from recommender.services import publishing
 from recommender.services.errors import InvalidInput, UnknownItem
@@ -31,6 +32,7 @@ MAX_RESULTS = 100
 POOL = 4  # candidates per wanted result, so that filters and diversity have something to choose from
 POPULAR_FOR_S = 60.0  # seconds a process keeps its list of popular items when no model serves
 RELEVANCE = 0.8  # share of relevance against novelty within a list (lambda of maximal marginal relevance)
+POPULAR_REASON = "Popular with other shoppers"
 NOT_LEARNED = (Event.Kind.IMPRESSION,)
 
 
@@ -63,7 +65,7 @@ class Live:
     """The model that serves this request; taken once per request so that no page mixes two."""
 
     run_id: int | None
-    model: Model | None
+    model: LiveModel | None
 
 
 @dataclass(frozen=True)
@@ -81,7 +83,7 @@ class History:
 
 NO_HISTORY = History([], [], np.zeros(0, np.float32), np.zeros(0, np.int64))
 
-_opened: dict[int, Model] = {}
+_opened: dict[int, LiveModel] = {}
 _opening = threading.Lock()
 
 
@@ -97,7 +99,7 @@ def live() -> Live:
     return Live(run_id, model)
 
 
-def _open(run_id: int) -> Model | None:
+def _open(run_id: int) -> LiveModel | None:
     artifact = Run.objects.values_list("artifact", flat=True).get(pk=run_id)
     try:
         model = open_model(conf().artifacts_dir / artifact)
@@ -147,7 +149,7 @@ def recommend(
     n = _checked(n)
     current = current or live()
     past = history(visitor_id) if past is None else past
-    if past and current.model:
+    if past and current.model is not None:
         try:
             if shelf := _by_model(current, past, n, category, exclude):
                 return shelf
@@ -159,62 +161,64 @@ def recommend(
 def _by_model(current: Live, past: History, n: int, category: str | None, exclude: Collection[str]) -> Shelf | None:
     model = current.model
     assert model is not None
-    rows = model.item_ids.rows(past.item_ids)
+    rows = model.items.rows(past.item_ids)
     known = rows != UNKNOWN
     if not (past.weights[known] > 0).any():
         return None
     histories = Histories.single(rows[known], past.weights[known], past.times[known])
-    shut_out = model.item_ids.rows([*past.item_ids, *exclude])
-    only = None
+    shut_out = np.zeros(len(model), dtype=bool)
     if category:
-        only = model.item_ids.rows(_in_category(category).values_list("id", flat=True))
-        only = only[only != UNKNOWN]
-    found, scores = model.recommend(histories, n * POOL, exclude_rows=shut_out[shut_out != UNKNOWN], only_rows=only)
-    items = _available(model.item_ids.ids(found), category)
-    places = np.array([place for place, item_id in enumerate(model.item_ids.ids(found)) if item_id in items], dtype=int)
-    if not len(places):
+        shut_out[:] = True
+        shut_out[_rows(model, _ids_in(category))] = False
+    shut_out[_rows(model, [*past.item_ids, *exclude])] = True
+    ranked, scored = model.recommend(histories, n * POOL, exclude_rows=np.flatnonzero(shut_out))
+    ranked, scored = ranked[0], scored[0]
+    items = _available(model.items.ids(ranked[ranked != UNKNOWN]), category)
+    places = [k for k, row in enumerate(ranked) if row != UNKNOWN and model.items.id(row) in items]
+    if not places:
         return None
-    found, scores = found[places], scores[places]
+    found, scores = ranked[places], scored[places]
     vectors = model.query.item_vectors
-    order = diversify(scores, None if vectors is None else np.asarray(vectors[found]), n, relevance=RELEVANCE)
+    order = diversify(scores, n, balance=RELEVANCE, vectors=None if vectors is None else np.asarray(vectors[found]))
     found, scores = found[order], scores[order]
-    reasons = _reasons(model, histories, found, past, known)
+    reasons = _reasons(model, histories, found, past)
     entries = [
-        Recommendation(items[model.item_ids.id(row)], position, float(score), reason)
+        Recommendation(items[model.items.id(row)], position, float(score), reason)
         for position, (row, score, reason) in enumerate(zip(found, scores, reasons, strict=True), 1)
     ]
     return Shelf("for-you", "Picked for you", "model", current.run_id, entries)
 
 
+def _rows(model: LiveModel, item_ids: Iterable[str]) -> np.ndarray:
+    rows = model.items.rows(item_ids)
+    return rows[rows != UNKNOWN]
+
+
 VERBS = {
-    Event.Kind.VIEW: "looked at",
-    Event.Kind.CLICK: "looked at",
-    Event.Kind.LIKE: "liked",
-    Event.Kind.CART: "chose",
     Event.Kind.PURCHASE: "bought",
+    Event.Kind.LIKE: "liked",
     Event.Kind.RATING: "rated",
+    Event.Kind.CART: "chose",
+    Event.Kind.CLICK: "looked at",
+    Event.Kind.VIEW: "looked at",
 }
+"""What a visitor did with an item, the strongest first, in the words of a reason."""
 
 
-def _reasons(
-    model: Model, histories: Histories, found: np.ndarray, past: History, known: np.ndarray
-) -> list[str]:
-    """For each found row, the past event that adds most to its score."""
-    contributions = model.query.contributions(histories, found.astype(np.int32))
-    if not contributions.size:
-        return ["Popular with other shoppers"] * len(found)
-    events = np.flatnonzero(known)
-    strongest = contributions.argmax(axis=0)
-    titles = dict(Item.objects.filter(id__in={past.item_ids[events[e]] for e in strongest}).values_list("id", "title"))
-    reasons = []
-    for k, e in enumerate(strongest):
-        event = events[e]
-        title = titles.get(past.item_ids[event])
-        if contributions[e, k] <= 0 or not title:
-            reasons.append("Popular with other shoppers")
-        else:
-            reasons.append(f"Because you {VERBS.get(past.kinds[event], 'chose')} {title}")
-    return reasons
+def _reasons(model: LiveModel, histories: Histories, found: np.ndarray, past: History) -> list[str]:
+    """For each found row, the past item that adds most to its score, in a sentence."""
+    strongest = [reasons[0] if reasons else None for reasons in explain(model.query, histories, found, limit=1)]
+    reason_ids = {reason.item_row: model.items.id(reason.item_row) for reason in strongest if reason}
+    titles = dict(Item.objects.filter(id__in=reason_ids.values()).values_list("id", "title"))
+    did: dict[str, set[str]] = {}
+    for item_id, kind in zip(past.item_ids, past.kinds, strict=True):
+        did.setdefault(item_id, set()).add(kind)
+
+    def sentence(item_id: str) -> str:
+        verb = next((word for kind, word in VERBS.items() if kind in did[item_id]), "chose")
+        return f"Because you {verb} {titles[item_id]}"
+
+    return [sentence(reason_ids[reason.item_row]) if reason else POPULAR_REASON for reason in strongest]
 
 
 def similar(item_id: str, n: int = 10, *, exclude: Collection[str] = (), current: Live | None = None) -> Shelf:
@@ -239,14 +243,16 @@ def _neighbours(item_id: str, n: int, exclude: Collection[str], current: Live, k
         "together": ("Often bought together", f"Bought together with {item.title}"),
     }[kind]
     entries: list[Recommendation] = []
-    row = model.item_ids.row(item_id) if model else UNKNOWN
-    if model and row != UNKNOWN:
+    row = UNKNOWN if model is None else model.items.row(item_id)
+    if model is not None and row != UNKNOWN:
         find = model.similar if kind == "similar" else model.together
         rows, scores = find(row, n + len(shut_out) + POOL)
-        entries = _entries(model.item_ids.ids(rows), scores.tolist(), n, shut_out, reason)
+        entries = _entries(model.items.ids(rows), scores.tolist(), n, shut_out, reason)
     if entries or kind == "together":
         return Shelf(kind, title, kind, current.run_id if entries else None, entries)
-    return popular(n, category=item.category_id, exclude=shut_out, current=current, name=kind, title="You may also like")
+    return popular(
+        n, category=item.category_id, exclude=shut_out, current=current, name=kind, title="You may also like"
+    )
 
 
 def popular(
@@ -261,19 +267,40 @@ def popular(
     """What most shoppers chose: by the live run's count, by the event table without one, newest items without events."""
     n = _checked(n)
     current = current or live()
-    reason = "Popular with other shoppers"
-    if current.model and not category:
+    if current.model is not None and not category:
         rows, scores = current.model.popular(n * POOL + len(exclude))
-        entries = _entries(current.model.item_ids.ids(rows), scores.tolist(), n, exclude, reason)
+        entries = _entries(current.model.items.ids(rows), scores.tolist(), n, exclude, POPULAR_REASON)
+        if entries:
+            return Shelf(name, title, "popular", current.run_id, entries)
+    if current.model is not None and category and len(mine := _rows(current.model, _ids_in(category))):
+        rows, scores = current.model.popular(len(current.model))
+        kept = np.flatnonzero(np.isin(rows, mine))[: n * POOL + len(exclude)]
+        found = current.model.items.ids(rows[kept])
+        entries = _entries(found, scores[kept].tolist(), n, exclude, POPULAR_REASON, category)
         if entries:
             return Shelf(name, title, "popular", current.run_id, entries)
     counted = _counted(category)
-    entries = _entries([item_id for item_id, _ in counted], [score for _, score in counted], n, exclude, reason, category)
+    entries = _entries(
+        [item_id for item_id, _ in counted], [score for _, score in counted], n, exclude, POPULAR_REASON, category
+    )
     if entries:
         return Shelf(name, title, "popular", None, entries)
-    newest = _in_category(category).exclude(id__in=list(exclude)).order_by("-added_at")[: n * POOL]
-    found = [item.id for item in newest]
-    return Shelf(name, title, "catalogue", None, _entries(found, [0.0] * len(found), n, exclude, "New in the shop", category))
+    return newest(n, category=category, exclude=exclude, name=name, title=title)
+
+
+def newest(
+    n: int = 10,
+    *,
+    category: str | None = None,
+    exclude: Collection[str] = (),
+    name: str = "new",
+    title: str = "New in the shop",
+) -> Shelf:
+    """What was added last: no judgement at all, so it serves where nothing is known yet."""
+    latest = _in_category(category).order_by("-added_at", "id").values_list("id", flat=True)
+    found = list(latest[: _checked(n) * POOL + len(exclude)])
+    entries = _entries(found, [0.0] * len(found), n, exclude, "New in the shop", category)
+    return Shelf(name, title, "catalogue", None, entries)
 
 
 _counts: dict[str | None, tuple[float, list[tuple[str, float]]]] = {}
@@ -306,6 +333,10 @@ def _in_category(category: str | None):  # type: ignore[no-untyped-def]
     if category:
         items = items.filter(Q(category_id=category) | Q(category__parent_id=category))
     return items
+
+
+def _ids_in(category: str) -> list[str]:
+    return list(_in_category(category).values_list("id", flat=True))
 
 
 def _available(item_ids: Sequence[str], category: str | None = None) -> dict[str, Item]:

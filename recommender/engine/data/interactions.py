@@ -30,7 +30,9 @@ class Histories:
     times: NDArray[np.int64]
 
     @classmethod
-    def single(cls, item_rows: ArrayLike, weights: ArrayLike | None = None, times: ArrayLike | None = None) -> Histories:
+    def single(
+        cls, item_rows: ArrayLike, weights: ArrayLike | None = None, times: ArrayLike | None = None
+    ) -> Histories:
         """One user's history, oldest first; weights default to 1, times to 0."""
         rows = np.asarray(item_rows, dtype=np.int32)
         return cls(

@@ -35,3 +35,19 @@ def without_known_pairs(test: Interactions, train: Interactions) -> Interactions
     n = np.int64(len(test.items))
     known = np.isin(test.user_rows * n + test.item_rows, train.user_rows * n + train.item_rows)
     return test.where(~known)
+
+
+def random_split(data: Interactions, share: float, seed: int) -> tuple[Interactions, Interactions]:
+    """Hold back about `share` (0 to 1) of each user's items, all their events at once, for data without times.
+
+    Every user keeps at least one item to learn from.
+    """
+    pairs = data.user_rows * np.int64(max(1, len(data.items))) + data.item_rows
+    distinct, place = np.unique(pairs, return_inverse=True)
+    owners = distinct // max(1, len(data.items))
+    order = np.lexsort((np.random.default_rng(seed).random(len(distinct)), owners))
+    counts = np.bincount(owners, minlength=len(data.users))
+    rank = np.empty(len(distinct), dtype=np.int64)  # 0 for the pair that chance puts first among its user's
+    rank[order] = np.arange(len(distinct)) - np.repeat(np.cumsum(counts) - counts, counts)
+    held = (rank < np.minimum(np.round(share * counts), counts - 1)[owners])[place]
+    return data.where(~held), data.where(held)

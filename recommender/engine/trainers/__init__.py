@@ -67,7 +67,8 @@ class Trainer(Protocol):
 
 def trainer(name: str) -> type[Trainer]:
     """The trainer registered under `name`. Raises UnknownName."""
-    return load(TRAINERS, name)  # type: ignore[no-any-return]
+    kind: type[Trainer] = load(TRAINERS, name)
+    return kind
 
 
 def make_config(name: str, values: Mapping[str, Any]) -> Any:

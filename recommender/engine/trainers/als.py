@@ -6,7 +6,7 @@ Fitting costs O(nnz D^2 + (U + N) D^3) per sweep at worst; conjugate gradients (
 to O(nnz D). Memory: 4 (U + N) D bytes and two copies of the matrix.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cached_property
 
 import numpy as np
@@ -21,13 +21,13 @@ BATCH = 512  # histories solved at once; bounds the (B, D, D) systems to 512 * 2
 
 @dataclass(frozen=True)
 class AlsConfig:
-    factors: int = 64
+    factors: int = field(default=64, metadata={"tune": (16, 32, 64, 128)})
     """D, the length of a vector."""
-    regularization: float = 0.1
+    regularization: float = field(default=0.1, metadata={"tune": (0.01, 0.1, 1.0, 3.0, 10.0, 30.0, 100.0)})
     """lambda, added to the diagonal of every user's and item's system."""
-    alpha: float = 1.0
+    alpha: float = field(default=1.0, metadata={"tune": (0.5, 1.0, 3.0, 10.0, 30.0)})
     """Confidence gained per unit of weight."""
-    iterations: int = 15
+    iterations: int = field(default=15, metadata={"tune": (8, 15, 30)})
     """Sweeps over users and items."""
 
     def __post_init__(self) -> None:

@@ -1,0 +1,191 @@
+"""A model: what a trainer learned, tied to ids, an index, popular items and companions, in one artifact.
+
+    items.npy                bytes (N,), the item ids in row order
+    learned/*.npy            the trainer's arrays
+    popularity.npy           float32 (N,), distinct users per item
+    popularity_order.npy     int32 (N,), items by falling popularity
+    together/{rows,scores}   (N, K), see ranking/together
+    unit_vectors.npy         float32 (N, D), item vectors of length 1, where the trainer has vectors
+    index/ similar/          indexes over the item vectors and over the unit vectors
+
+Users are not stored: a history's vector is computed when it is asked about (fold-in), which answers for newcomers too
+and leaves nothing of a person to erase.
+"""
+
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from recommender.engine.artifact import Artifact, open_artifact, write
+from recommender.engine.data.ids import UNKNOWN, Ids
+from recommender.engine.data.interactions import Histories, Interactions
+from recommender.engine.errors import ArtifactDamaged, RecommenderError
+from recommender.engine.index import Index, IndexOptions, choose, index_kind
+from recommender.engine.index.exact import top_k
+from recommender.engine.ranking.together import bought_together
+from recommender.engine.trainers import Arrays, Options, Query, make_config, trainer
+from recommender.engine.trainers.popularity import PopularityConfig, PopularityTrainer
+
+NOT_SERVED = frozenset({"user_vectors"})  # learned, but dropped when written
+Ranking = tuple[NDArray[np.int32], NDArray[np.float32]]  # rows and scores, best first
+
+
+@dataclass(frozen=True)
+class LiveModel:
+    """An opened model. Thread-safe: nothing in it changes, and its arrays are read-only."""
+
+    artifact: Artifact
+    items: Ids
+    query: Query
+    index: Index | None
+    """Over the item vectors; None where the trainer has none."""
+    similar_index: Index | None
+
+    @property
+    def manifest(self) -> Mapping[str, Any]:
+        return self.artifact.manifest
+
+    def __len__(self) -> int:
+        return len(self.items)
+
+    def recommend(
+        self, histories: Histories, k: int, exclude_rows: ArrayLike = (), exclude_history: bool = False
+    ) -> Ranking:
+        """The K best items for each history: rows int32 (B, K), scores float32 (B, K); K = min(k, N).
+
+        `exclude_rows` are offered to nobody; with `exclude_history`, nobody is offered what is in their own history.
+        Where fewer than K items remain, rows end in UNKNOWN and scores in -inf. A history that says nothing (empty, or
+        only dislikes) may score all items alike: ask `popular` instead.
+        """
+        k = min(k, len(self.items))
+        banned = np.unique(np.asarray(exclude_rows, dtype=np.int32))
+        longest = int(np.diff(histories.indptr).max(initial=0)) if exclude_history else 0
+        wanted = k + len(banned) + longest
+        if self.index is None or wanted > len(self.items) // 2:
+            rows, scores = self._scan(histories, k, banned, exclude_history)
+        else:
+            rows, scores = self.index.search(self.query.vectors(histories), wanted)
+            scores[np.isin(rows, banned)] = -np.inf
+            if exclude_history:
+                for b, (own, _, _) in enumerate(histories):
+                    scores[b, np.isin(rows[b], own)] = -np.inf
+            order = np.argsort(scores == -np.inf, axis=1, kind="stable")[:, :k]
+            rows, scores = np.take_along_axis(rows, order, axis=1), np.take_along_axis(scores, order, axis=1)
+        rows[scores == -np.inf] = UNKNOWN
+        return rows, scores
+
+    def similar(self, item_row: int, k: int) -> Ranking:
+        """Up to K other items by the cosine of their vectors, above 0; companions where there is no vector to compare.
+
+        rows int32 (K,), scores float32 (K,).
+        """
+        if self.similar_index is not None:
+            unit = np.asarray(self.artifact.arrays["unit_vectors"][item_row])
+            if unit.any():
+                rows, scores = self.similar_index.search(unit[None], k + 1)
+                others = (rows[0] != item_row) & (scores[0] > 0)
+                return rows[0][others][:k], scores[0][others][:k]
+        return self.together(item_row, k)
+
+    def together(self, item_row: int, k: int) -> Ranking:
+        """Up to K companions of this item and their log-likelihood ratios: rows int32 (K,), scores float32 (K,)."""
+        rows = np.asarray(self.artifact.arrays["together/rows"][item_row, :k])
+        known = rows != UNKNOWN
+        return rows[known], np.asarray(self.artifact.arrays["together/scores"][item_row, :k])[known]
+
+    def popular(self, k: int, exclude_rows: ArrayLike = ()) -> Ranking:
+        """Up to K items by distinct users: rows int32 (K,), scores float32 (K,)."""
+        banned = np.asarray(exclude_rows, dtype=np.int32)
+        rows = np.asarray(self.artifact.arrays["popularity_order"][: k + len(banned)])
+        rows = rows[~np.isin(rows, banned)][:k]
+        return rows, np.asarray(self.artifact.arrays["popularity"][rows])
+
+    def _scan(self, histories: Histories, k: int, banned: NDArray[np.int32], exclude_history: bool) -> Ranking:
+        scores = np.array(self.query.scores(histories))  # a copy: queries may answer with read-only views
+        scores[:, banned] = -np.inf
+        if exclude_history:
+            scores[histories.user_rows, histories.item_rows] = -np.inf
+        return top_k(scores, k)
+
+
+def write_model(
+    root: Path,
+    name: str,
+    trainer_name: str,
+    config: Any,
+    arrays: Arrays,
+    data: Interactions,
+    *,
+    purchases: Interactions | None = None,
+    index: str = "auto",
+    index_options: IndexOptions | None = None,
+    manifest: Mapping[str, Any] | None = None,
+) -> Path:
+    """Write what `trainer_name` learned from `data` as `root/name`; returns its path.
+
+    `purchases`, over the same items, are what bought-together counts; without them there are no companions. `index` is
+    a name in INDEXES, or "auto" for what suits the catalogue's size. `manifest` adds whatever should be remembered:
+    cutoff, seed, metrics, gate. Raises NoData, UnknownName, FileExistsError.
+    """
+    learned = {key: array for key, array in arrays.items() if key not in NOT_SERVED}
+    vectors = trainer(trainer_name).query(learned, config).item_vectors
+    popularity = PopularityTrainer.fit(data, PopularityConfig(), Options())["popularity"]
+    stored: dict[str, NDArray[Any]] = {
+        "items": data.items.encoded,
+        **{f"learned/{key}": array for key, array in learned.items()},
+        "popularity": popularity,
+        "popularity_order": np.argsort(-popularity, kind="stable").astype(np.int32),
+    }
+    companions = bought_together(data.where(np.zeros(len(data), np.bool_)) if purchases is None else purchases)
+    stored |= {"together/rows": companions.rows, "together/scores": companions.scores}
+    index_name = None
+    if vectors is not None:
+        index_name = choose(len(vectors)) if index == "auto" else index
+        stored["unit_vectors"] = unit = _unit(vectors)
+
+    def build(directory: Path) -> None:
+        if vectors is None or index_name is None:
+            return
+        kind = index_kind(index_name)
+        for folder, indexed in (("index", vectors), ("similar", unit)):
+            (directory / folder).mkdir()
+            kind.build(indexed, directory / folder, index_options or IndexOptions())
+
+    facts = {"trainer": trainer_name, "config": asdict(config), "index": index_name, "counts": _counts(data)}
+    return write(root, name, stored, {**(manifest or {}), **facts}, build)
+
+
+def open_model(path: Path, verify: bool = True) -> LiveModel:
+    """Open what `write_model` wrote, memory-mapped. Raises ArtifactMissing, ArtifactDamaged."""
+    artifact = open_artifact(path, verify)
+    try:
+        facts, stored = artifact.manifest, artifact.arrays
+        name = facts["trainer"]
+        learned = {key.removeprefix("learned/"): array for key, array in stored.items() if key.startswith("learned/")}
+        query = trainer(name).query(learned, make_config(name, facts["config"]))
+        index = similar = None
+        if facts["index"] is not None and query.item_vectors is not None:
+            kind = index_kind(facts["index"])
+            index = kind.open(artifact.directory("index"), query.item_vectors)
+            similar = kind.open(artifact.directory("similar"), stored["unit_vectors"])
+        return LiveModel(artifact, Ids(stored["items"]), query, index, similar)
+    except ArtifactDamaged:
+        raise
+    except (RecommenderError, KeyError) as error:  # whole, but written by code that knew other trainers or settings
+        raise ArtifactDamaged(f"{path} does not fit this code: {error}. Train again.") from error
+
+
+def _unit(vectors: NDArray[np.float32]) -> NDArray[np.float32]:
+    """Vectors of length 1; zero stays zero."""
+    lengths = np.linalg.norm(vectors, axis=1, keepdims=True)
+    unit: NDArray[np.float32] = np.divide(vectors, lengths, out=np.zeros_like(vectors), where=lengths > 0)
+    return unit
+
+
+def _counts(data: Interactions) -> dict[str, int]:
+    users, items = data.shape
+    return {"events": len(data), "users": users, "items": items}

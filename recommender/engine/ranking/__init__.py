@@ -1,0 +1,1 @@
+"""From candidates to what is shown: bought together, diversity, and reasons."""

