@@ -14,7 +14,9 @@ os.environ.setdefault("SECRET_KEY", "for tests only")
 @pytest.fixture(autouse=True)
 def _own_state(request: pytest.FixtureRequest) -> Iterator[None]:
     """Artifacts, pictures and caches of its own for each test that touches the database."""
-    if not ({"db", "transactional_db"} & set(request.fixturenames)) and not request.node.get_closest_marker("django_db"):
+    if not ({"db", "transactional_db"} & set(request.fixturenames)) and not request.node.get_closest_marker(
+        "django_db"
+    ):
         yield
         return
     settings = request.getfixturevalue("settings")

@@ -1,4 +1,4 @@
-"""Events from a file: each row checked, the good ones kept, the others given back with a reason that says how to mend it."""
+"""Events from a file: each row checked, the good ones kept, the others given back with a reason that helps mend them."""
 
 import uuid
 from collections.abc import Mapping
@@ -35,6 +35,7 @@ FIELDS = ("user", "item", "time", "kind", "value", "session", "event_id")
 REQUIRED = ("user", "item", "time")
 TIME_UNITS = {"iso": 0, "s": 1_000_000, "ms": 1_000}  # microseconds of one unit
 AHEAD = timedelta(days=1)  # a clock or a zone may be off by hours, not by more
+UTC_MICROS = "datetime64[us, UTC]"
 MAX_SESSION = Event._meta.get_field("session").max_length or 64
 
 NO_FIELD = {name: f"no {name}: fill in the field" for name in REQUIRED}
@@ -71,7 +72,7 @@ class EventOptions:
     """Zone of the times that name none."""
 
     def resolved(self, there: list[str]) -> dict[str, str]:
-        """The columns to read, by field. Raises InvalidInput, with the columns there are, when they are not in the file."""
+        """The columns to read, by field. Raises InvalidInput, with the columns there are, where one is missing."""
         if strange := sorted(set(self.columns) - set(FIELDS)):
             raise InvalidInput(f"--map: there is no field {', '.join(strange)}; the fields are {', '.join(FIELDS)}.")
         found = {name: name for name in FIELDS if name in there} | dict(self.columns)
@@ -80,7 +81,9 @@ class EventOptions:
         if missing:
             raise InvalidInput(f"No column for {', '.join(missing)}; the file has {', '.join(there)}. Use --map.")
         if "kind" not in found and not self.kind:
-            raise InvalidInput(f"Say what the rows are, with --kind, or --map kind=...; the file has {', '.join(there)}.")
+            raise InvalidInput(
+                f"Say what the rows are, with --kind, or --map kind=...; the file has {', '.join(there)}."
+            )
         if wrong := sorted({self.kind, *self.kinds.values()} - {"", *Event.Kind.values}):
             raise InvalidInput(f"There is no kind {', '.join(wrong)}; the kinds are {', '.join(Event.Kind.values)}.")
         if self.time_unit not in TIME_UNITS:
@@ -190,7 +193,7 @@ class _EventWriter:
         kind = kind.replace({theirs.lower(): ours for theirs, ours in self._options.kinds.items()})
         refuse(~kind.isin(Event.Kind.values), UNKNOWN_KIND)
 
-        raw_time = frame[self._columns["time"]] if self._columns["time"] in frame else empty
+        raw_time = frame.get(self._columns["time"], empty)
         time = _times(raw_time, text["time"], self._options)
         refuse(time.isna(), BAD_TIME)
         refuse(time > now + AHEAD, FUTURE)
@@ -207,17 +210,19 @@ class _EventWriter:
 
 
 def _times(raw: pd.Series, text: pd.Series, options: EventOptions) -> pd.Series:
-    """Times in UTC, NaT where they cannot be read. A clock hour that a zone skips is moved on, one it repeats is the first."""
+    """Times in UTC, NaT where they cannot be read. An hour that a zone skips is moved on, one it repeats is the first."""
     if pd.api.types.is_datetime64_any_dtype(raw):
         return _in_utc(raw, options.timezone)
     if options.time_unit != "iso":
         micros = pd.to_numeric(text, errors="coerce").astype("float64") * TIME_UNITS[options.time_unit]
         readable = micros.abs() < 2**62  # beyond the year 100,000 a number is no time
         whole = micros.where(readable, 0).round().astype("int64")
-        return pd.to_datetime(whole, unit="us", utc=True, errors="coerce").where(readable)
+        return pd.to_datetime(whole, unit="us", utc=True).astype(UTC_MICROS).where(readable)
     text = text.mask(text.str.fullmatch(r"[\d.]*"))  # a bare number says no unit
-    zoned = text.str.contains(r"(?:[zZ]|[+-]\d\d:?\d\d|[+-]\d\d)$", regex=True, na=False) & text.str.contains(":", na=False)
-    times = pd.to_datetime(text.where(zoned), format="ISO8601", utc=True, errors="coerce")
+    zoned = text.str.contains(r"(?:[zZ]|[+-]\d\d:?\d\d|[+-]\d\d)$", regex=True, na=False) & text.str.contains(
+        ":", na=False
+    )
+    times = pd.to_datetime(text.where(zoned), format="ISO8601", utc=True, errors="coerce").astype(UTC_MICROS)
     local = pd.to_datetime(text.mask(zoned), format="ISO8601", errors="coerce")
     return times.fillna(_in_utc(local, options.timezone))
 
@@ -225,7 +230,7 @@ def _times(raw: pd.Series, text: pd.Series, options: EventOptions) -> pd.Series:
 def _in_utc(times: pd.Series, zone: str) -> pd.Series:
     if times.dt.tz is None:
         times = times.dt.tz_localize(zone, ambiguous=np.ones(len(times), dtype=bool), nonexistent="shift_forward")
-    return times.dt.tz_convert("UTC").astype("datetime64[us, UTC]")
+    return times.dt.tz_convert("UTC").astype(UTC_MICROS)
 
 
 def _event_ids(rows: pd.DataFrame) -> list[uuid.UUID]:

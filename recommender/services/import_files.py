@@ -37,7 +37,7 @@ class Broken:
 
 @dataclass
 class Chunk:
-    """Rows that follow each other. `frame` is indexed by their place in the file, from 1, and holds values as they came."""
+    """Rows that follow each other. `frame` is indexed by place in the file, from 1, and holds values as they came."""
 
     frame: pd.DataFrame
     broken: list[Broken] = field(default_factory=list)
@@ -238,9 +238,12 @@ def _storable(value: Any) -> bool:
 @contextmanager
 def _text(path: Path, encoding: str) -> Iterator[tuple[io.TextIOWrapper, Callable[[], int]]]:
     """The open text and a function that tells how many bytes of the file have been read."""
-    with path.open("rb", buffering=0) as raw, _unpacked(path, raw) as binary:
-        with io.TextIOWrapper(binary, encoding=encoding, newline="") as text:
-            yield text, raw.tell
+    with (
+        path.open("rb", buffering=0) as raw,
+        _unpacked(path, raw) as binary,
+        io.TextIOWrapper(binary, encoding=encoding, newline="") as text,
+    ):
+        yield text, raw.tell
 
 
 def _unpacked(path: Path, raw: io.FileIO) -> gzip.GzipFile | io.BufferedReader:

@@ -1,7 +1,7 @@
 """What every import shares: one transaction per chunk, a checkpoint after it, rejected rows in a file, and a report.
 
-Inserts are idempotent by themselves (event ids are derived from the rows), so the checkpoint only saves time: a lost one
-costs a second reading and doubles nothing.
+Inserts are idempotent by themselves (event ids are derived from the rows), so the checkpoint only saves time: a lost
+one costs a second reading and doubles nothing.
 """
 
 import csv
@@ -112,7 +112,7 @@ class Checkpoint:
     def save(self, state: State) -> None:
         aside = self.path.with_suffix(".tmp")
         aside.write_text(json.dumps(asdict(state)))
-        os.replace(aside, self.path)
+        aside.replace(self.path)
 
     def clear(self) -> None:
         self.path.unlink(missing_ok=True)
@@ -167,7 +167,7 @@ def imports_dir() -> Path:
 
 
 def rejected_path(given: Path | None, source: Path, name: str) -> Path:
-    """Where rejected rows go: as given, or var/imports/<name>-rejected.csv. Raises InvalidInput for the source itself."""
+    """Where rejected rows go: as given, or var/imports/<name>-rejected.csv. Raises InvalidInput for the source."""
     path = given or imports_dir() / f"{name.replace('.', '-')}-rejected.csv"
     if path.resolve() == source.resolve():
         raise InvalidInput("The rejected rows cannot go into the file that is read; name another one.")

@@ -120,7 +120,7 @@ def place(visitor: Visitor, to: Address) -> Order:
             item.stock -= line.quantity
             item.save(update_fields=["stock"])
         events.record(
-            visitor, item, Event.Kind.PURCHASE, value=line.quantity, session=order.id, source=_source(line.source)
+            visitor, item, Event.Kind.PURCHASE, value=line.quantity, session=order.id, source=source_of(line)
         )
     order.save(update_fields=["total"])
     CartLine.objects.filter(pk__in=[line.pk for line in cart]).delete()
@@ -154,7 +154,9 @@ def _kept(source: events.Source) -> dict[str, str]:
     return {name: str(value) for name, value in asdict(source).items() if value}
 
 
-def _source(kept: Mapping[str, Any]) -> events.Source:
+def source_of(line: CartLine) -> events.Source:
+    """The recommendation that a line came from."""
+    kept: Mapping[str, Any] = line.source
     return events.Source(
         rec_id=kept.get("rec_id"),  # type: ignore[arg-type]  Django takes the text form
         run_id=int(kept["run_id"]) if kept.get("run_id") else None,

@@ -1,12 +1,49 @@
-"""What every page's template knows."""
+"""What every page's template knows. Each value is worked out only where a template asks for it."""
 
 from typing import Any
 
+from django.conf import settings
 from django.http import HttpRequest
+from django.utils.functional import SimpleLazyObject
 
 from recommender.conf import conf
+from recommender.models import Category
+from recommender.services import catalogue, orders, serving
+from recommender.storefront.visitor import visitor_id
 
 
 def shop(request: HttpRequest) -> dict[str, Any]:
     values = conf()
-    return {"shop_name": values.shop_name, "shop_tagline": values.shop_tagline}
+    return {
+        "shop_name": values.shop_name,
+        "shop_tagline": values.shop_tagline,
+        "departments": SimpleLazyObject(lambda: departments(request)),
+        "cart_count": SimpleLazyObject(lambda: _cart_count(request)),
+        "staff_note": SimpleLazyObject(lambda: _staff_note(request)),
+    }
+
+
+def departments(request: HttpRequest) -> list[Category]:
+    """The top categories, asked for once per request by whoever needs them first."""
+    if not hasattr(request, "shop_departments"):
+        request.shop_departments = catalogue.departments()
+    return request.shop_departments
+
+
+def _cart_count(request: HttpRequest) -> int:
+    # A browser that comes for the first time has no cart to look for.
+    if not hasattr(request, "user") or (request.guest_is_new and settings.SESSION_COOKIE_NAME not in request.COOKIES):
+        return 0
+    return orders.count(visitor_id(request))
+
+
+def _staff_note(request: HttpRequest) -> str:
+    """A word to staff when no model serves; shoppers are not bothered with it."""
+    if not hasattr(request, "user") or not request.user.is_staff:
+        return ""
+    current = serving.live()
+    if current.model is not None:
+        return ""
+    if current.run_id is None:
+        return "No trained model is live: everybody sees popular items."
+    return f"The model of run {current.run_id} cannot be opened: everybody sees popular items."

@@ -1,4 +1,4 @@
-"""A shop's raw invoice lines as purchases: what is kept, what is dropped, and why, with nothing lost without a reason."""
+"""A shop's raw invoice lines as purchases: what is kept, what is dropped, and why; nothing is lost without a reason."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass, field
@@ -74,7 +74,7 @@ def clean_invoices(frame: pd.DataFrame) -> tuple[pd.DataFrame, pd.DataFrame, Cle
 
     Kept lines: row (place in `frame`, from 1), invoice, stock_code (upper case), description, quantity (int64, what is
     left after cancellations), invoiced_at, unit_price (pounds, to the penny), visitor (the customer's number, or
-    `basket:<invoice>` where there is none), country. Rejected rows are as they came, after row and reason.
+    `basket:<invoice>` where there is none), country. Rejected rows are row, reason, and COLUMNS as they came.
 
     A cancellation (an invoice C..., or a negative quantity of a known customer) takes its units off the customer's
     latest earlier purchase of the same code, then off the one before, while units are left. One that finds nothing was
@@ -125,7 +125,7 @@ def clean_invoices(frame: pd.DataFrame) -> tuple[pd.DataFrame, pd.DataFrame, Cle
         report.drop(cause, rows)
     report.notes[ANONYMOUS] = int((keep & anonymous.to_numpy()).sum())
     report.notes[REDUCED] = int((keep & (remaining < quantity.to_numpy())).sum())
-    rejected = frame[~keep].copy()
+    rejected = frame.loc[~keep, list(COLUMNS)].copy()
     rejected.insert(0, "row", lines["row"].to_numpy()[~keep])
     rejected.insert(1, "reason", causes.reasons()[~keep])
     return kept.reset_index(drop=True), rejected.reset_index(drop=True), report
@@ -179,7 +179,10 @@ def _typed(frame: pd.DataFrame) -> pd.DataFrame:
             "description": _text(frame["description"]),
             "quantity": pd.to_numeric(frame["quantity"], errors="coerce").astype(np.float64).to_numpy(),
             "invoiced_at": _times(frame["invoiced_at"]).to_numpy(),
-            "unit_price": pd.to_numeric(frame["unit_price_gbp"], errors="coerce").astype(np.float64).round(2).to_numpy(),
+            "unit_price": pd.to_numeric(frame["unit_price_gbp"], errors="coerce")
+            .astype(np.float64)
+            .round(2)
+            .to_numpy(),
             "customer": _text(frame["customer"]),
             "country": _text(frame["country"]),
         }
@@ -205,9 +208,7 @@ def _times(column: pd.Series) -> pd.Series:
     rest = times.isna() & text.notna()
     if rest.any():
         slashed = text[rest].str.replace(r"[-.]", "/", regex=True)
-        tries = [
-            _first(slashed, (f"{order} %H:%M", f"{order} %H:%M:%S", order)) for order in ("%m/%d/%Y", "%d/%m/%Y")
-        ]
+        tries = [_first(slashed, (f"{order} %H:%M", f"{order} %H:%M:%S", order)) for order in ("%m/%d/%Y", "%d/%m/%Y")]
         times[rest] = max(tries, key=lambda read: int(read.notna().sum()))
     return times
 

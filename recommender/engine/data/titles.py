@@ -1,7 +1,7 @@
 """A shop's raw descriptions ("WHITE HANGING HEART T-LIGHT HOLDER ") as titles, categories and attributes.
 
-The rules were read off the descriptions of the Online Retail file. They are ordered: the first rule that matches a title
-names its category, so that "Christmas Tree Candle" is Christmas and "Key Ring" is no jewel.
+The rules were read off the descriptions of the Online Retail file. They are ordered: the first rule that matches a
+title names its category, so that "Christmas Tree Candle" is Christmas and "Key Ring" is no jewel.
 """
 
 import re
@@ -14,119 +14,205 @@ OTHER = "Other"
 _RULES: tuple[tuple[str, str], ...] = (
     (
         "Christmas",
-        r"christmas|blackchristmas|xmas|advent|santa|rudolph|reindeer|bauble|snowm[ae]n|snowflake|nativity|noel|holly"
-        r"|jingle bell|poinsettia|robin|icicle|mistletoe|snow globe|stocking|ho ho ho|sleigh|tree decoration|gingerbread",
+        r"christmas|blackchristmas|xmas|advent|santa|rudolph|reindeer|bauble|snowm[ae]n|snowflake|nativity|noel"
+        r"|holly|jingle bell|poinsettia|robin|icicle|mistletoe|snow globe|stocking|ho ho ho|sleigh|tree decoration"
+        r"|gingerbread",
     ),
     (
         "Home decoration",
-        r"number tile|metal sign|door sign|cushion cover|wall clock|table clock|clock with sucker|photo ?frame|wall art|doorstop|door ?mat"
-        r"|wall plaque|art flower|artificial flower",
+        r"number tile|metal sign|door sign|cushion cover|wall clock|table clock|clock with sucker|photo ?frame"
+        r"|wall art|doorstop|door ?mat|wall plaque|art flower|artificial flower",
     ),
     ("Party", r"hen party"),
     ("Easter", r"easter|hen|chick|bunny|bunnies|egg hunt|bunny egg|rabbit egg|picture book egg|hanging (?:.* )?egg"),
-    ("Toys & children", r"playing card|card (?:party )?game|bag \d+g swirly marble|bubble gum ring|bubble|building block"),
-    ("Bags & accessories", r"key ?ring|key fob|(?:phone|bag) charm|travel card wallet|card ?wallet|luggage tag|passport|glasses case"),
+    (
+        "Toys & children",
+        r"playing card|card (?:party )?game|bag \d+g swirly marble|bubble gum ring|bubble|building block",
+    ),
+    (
+        "Bags & accessories",
+        r"key ?ring|key fob|(?:phone|bag) charm|travel card wallet|card ?wallet|luggage tag|passport|glasses case",
+    ),
     ("Stationery & cards", r"gift (?:paper )?bag|paper (?:gift )?bag|bag tag|tissue box card|recipe card"),
     ("Party", r"party bag|birthday candle|cake candle|party candle|celebration candle"),
     ("Bathroom & comfort", r"hot water bottle|hand ?warmer|eye ?mask|wash ?bag|cosmetic|tissue|tea light soap|perfume"),
-    ("Garden", r"bird ?house|bird (?:feeder|table|bath)|bird ?feeder|plant pot|flower pot|herb (?:marker|pot)|watering can"),
-    ("Kitchen & dining", r"napkin ring|cake tin|cake stand|tea ?light cup|tea towel|lunch box|snack box|cake case|jam jar"),
+    (
+        "Garden",
+        r"bird ?house|bird (?:feeder|table|bath)|bird ?feeder|plant pot|flower pot|herb (?:marker|pot)"
+        r"|watering can",
+    ),
+    (
+        "Kitchen & dining",
+        r"napkin ring|cake tin|cake stand|tea ?light cup|tea towel|lunch box|snack box|cake case|jam jar",
+    ),
     (
         "Candles & lights",
         r"candle|candlestick|candle ?holder|candleholder|candlepot|candle ?pot|t-?light|tea ?light|tealight"
-        r"|lantern|lights|night ?light|light chain|bedside light|light ?bulb|\d+lights?|lamp|lampshade|lamp ?shade|incense"
-        r"|incense/cand|chandelier|votive|match|matches|oil burner|hurricane|light holder|ubo-light|led|candelabra"
-        r"|disco ?ball light|torch|tea lite|scented|joss",
+        r"|lantern|lights|night ?light|light chain|bedside light|light ?bulb|\d+lights?|lamp|lampshade|lamp ?shade"
+        r"|incense|incense/cand|chandelier|votive|match|matches|oil burner|hurricane|light holder|ubo-light|led"
+        r"|candelabra|disco ?ball light|torch|tea lite|scented|joss",
     ),
     (
         "Party",
         r"party|balloon|bunting|garland|confetti|invite|invitation|straw|paper cup|paper plate|honeycomb|streamer"
-        r"|birthday(?! card)|cocktail|flag of|flag|place setting|photo prop|paper chain|party hat|paper fan|wedding|drink",
+        r"|birthday(?! card)|cocktail|flag of|flag|place setting|photo prop|paper chain|party hat|paper fan"
+        r"|wedding|drink",
     ),
     (
         "Toys & children",
         r"toy|soft toy|game|jigsaw|puzzle|teddy|children|children's|childs|child's|kid|baby|skipping|skippping"
-        r"|marble|skittle|colouring|playhouse|robot|monster|helicopter|glider|kite|yo-?yo|harmonica|doll|puppet|ludo"
-        r"|domino|dominoes|snakes|bingo|tattoo|magic (?:drawing|sheep|garden|tree)|growing|glow in (?:the )?dark"
-        r"|spinning|rocket|snap|naughts|noughts|boomerang|whistle|piggy|money (?:box|bank)|rubber ?duck|stress ball"
-        r"|swat|hopscotch|bath duck|drum|bicycle bell|pirate|treasure chest book|play ?set|nancy|jack in|jacks|toadstool stool"
-        r"|inflatable|dinosaur|bib|space cadet|princess|fairy (?:dream|wand)|fancy dress|mask|moustache|lollipop|windmill",
+        r"|marble|skittle|colouring|playhouse|robot|monster|helicopter|glider|kite|yo-?yo|harmonica|doll|puppet"
+        r"|ludo|domino|dominoes|snakes|bingo|tattoo|magic (?:drawing|sheep|garden|tree)|growing"
+        r"|glow in (?:the )?dark|spinning|rocket|snap|naughts|noughts|boomerang|whistle|piggy|money (?:box|bank)"
+        r"|rubber ?duck|stress ball|swat|hopscotch|bath duck|drum|bicycle bell|pirate|treasure chest book"
+        r"|play ?set|nancy|jack in|jacks|toadstool stool|inflatable|dinosaur|bib|space cadet|princess"
+        r"|fairy (?:dream|wand)|fancy dress|mask|moustache|lollipop|windmill",
     ),
     (
         "Jewellery",
-        r"necklace|neckl|necklac|bracelet|bracel|earring|brooch|bangle|pendant|lariat|hair ?slide|hair|hairclip|tiara"
-        r"|cufflink|charm|jewell?ery|jewel(?:lery)? (?:box|stand|tree)|ring|choker|hair ?grip|hair ?comb|comb|anklet|diamante"
-        r"|strand|earr|orbit|boudicca",
+        r"necklace|neckl|necklac|bracelet|bracel|earring|brooch|bangle|pendant|lariat|hair ?slide|hair|hairclip"
+        r"|tiara|cufflink|charm|jewell?ery|jewel(?:lery)? (?:box|stand|tree)|ring|choker|hair ?grip|hair ?comb"
+        r"|comb|anklet|diamante|strand|earr|orbit|boudicca",
     ),
     (
         "Bags & accessories",
-        r"bag|handbag|purse|wallet|shopper|tote|backpack|rucksack|suitcase|luggage|umbrella|parasol|scarf|sunglasses|belt"
-        r"|glove|slipper|sock|hat|poncho|sarong|holdall|satchel|ear muff|headphone|compact mirror|fan|flip flop|leg warmer"
-        r"|skirt|t-?shirt|shawl|apron bag|cape|case for|specs|badge|pashmina|shoe|boot|rain",
+        r"bag|handbag|purse|wallet|shopper|tote|backpack|rucksack|suitcase|luggage|umbrella|parasol|scarf"
+        r"|sunglasses|belt|glove|slipper|sock|hat|poncho|sarong|holdall|satchel|ear muff|headphone|compact mirror"
+        r"|fan|flip flop|leg warmer|skirt|t-?shirt|shawl|apron bag|cape|case for|specs|badge|pashmina|shoe|boot"
+        r"|rain",
     ),
     (
         "Craft & sewing",
-        r"feltcraft|sewing|knitting|knit|crochet (?:kit|hook)|patch|patches|ribbon|wool|craft|button|iron on|fabric|felt"
-        r"|cross stitch|yarn|pin cushion|scissor|needle|origami|lace|sew|tape measure|beads|bead kit|decoupage|rosette",
+        r"feltcraft|sewing|knitting|knit|crochet (?:kit|hook)|patch|patches|ribbon|wool|craft|button|iron on"
+        r"|fabric|felt|cross stitch|yarn|pin cushion|scissor|needle|origami|lace|sew|tape measure|beads|bead kit"
+        r"|decoupage|rosette",
     ),
     (
         "Stationery & cards",
-        r"card|notebook|note ?book|pencil|pen|wrap|giftwrap|gift tag|gift|tag|sticker|stationery|writing"
-        r"|journal|sketch ?book|eraser|rubber|envelope|calendar|tape|stamp|ruler|sharpener|postcard|pocket ?book|address book|memo"
-        r"|memo ?board|letter(?: set)?|notepad|note ?pad|book|paper|album|scrap|magnet|chalk|blackboard|chalkboard"
-        r"|board|bookmark|diary|file|folder|crayon|drawing|office|calculator|paper ?weight|p'?weight|desk|planner|organiser",
+        r"card|notebook|note ?book|pencil|pen|wrap|giftwrap|gift tag|gift|tag|sticker|stationery|writing|journal"
+        r"|sketch ?book|eraser|rubber|envelope|calendar|tape|stamp|ruler|sharpener|postcard|pocket ?book"
+        r"|address book|memo|memo ?board|letter(?: set)?|notepad|note ?pad|book|paper|album|scrap|magnet|chalk"
+        r"|blackboard|chalkboard|board|bookmark|diary|file|folder|crayon|drawing|office|calculator|paper ?weight"
+        r"|p'?weight|desk|planner|organiser",
     ),
     (
         "Bathroom & comfort",
-        r"bath|bathroom|soap|towel|flannel|sponge|toilet|lip|balm|plaster|first aid|shower|loofah|manicure|nail|toothbrush"
-        r"|wash|washing|lotion|pill box|body|hand cream|toilette|fragrance|scent|sachet|drawer liner|b'?draw liner|laundry|bandage",
+        r"bath|bathroom|soap|towel|flannel|sponge|toilet|lip|balm|plaster|first aid|shower|loofah|manicure|nail"
+        r"|toothbrush|wash|washing|lotion|pill box|body|hand cream|toilette|fragrance|scent|sachet|drawer liner"
+        r"|b'?draw liner|laundry|bandage",
     ),
     (
         "Kitchen & dining",
         r"mug|cup|saucer|plate|bowl|teapot|tea ?pot|tea|coffee|cake|baking|cutlery|tray|napkin|place ?mat|placemat"
-        r"|coaster|apron|oven|kitchen|jug|jar|bottle|glass|goblet|chalice|beaker|tin|spoon|teaspoon|egg|pan|dish|recipe|doily|doilies"
-        r"|bread|biscuit|jam|pantry|food|chopping|whisk|picnic|tumbler|decanter|toast ?rack|toast|jelly|mould|lolly|ice|cookie|cutter|fork"
-        r"|knife|pepper|salt|cruet|sugar|butter|milk|cream jug|teatime|wine|champagne|cafetiere|cosy|platter|charger|colander"
-        r"|squeezer|scales|timer|grater|rolling pin|pudding|muffin|cupcake|sundae|lunch|breakfast|dinner|fridge|measuring|cook"
-        r"|flask|table ?cloth|table ?run|runner|ashtray|fruit ?bowl|cakestand|tongs|peg(?:s)? in|strainer|utensil|chocolate|sweetie|tea set",
+        r"|coaster|apron|oven|kitchen|jug|jar|bottle|glass|goblet|chalice|beaker|tin|spoon|teaspoon|egg|pan|dish"
+        r"|recipe|doily|doilies|bread|biscuit|jam|pantry|food|chopping|whisk|picnic|tumbler|decanter|toast ?rack"
+        r"|toast|jelly|mould|lolly|ice|cookie|cutter|fork|knife|pepper|salt|cruet|sugar|butter|milk|cream jug"
+        r"|teatime|wine|champagne|cafetiere|cosy|platter|charger|colander|squeezer|scales|timer|grater|rolling pin"
+        r"|pudding|muffin|cupcake|sundae|lunch|breakfast|dinner|fridge|measuring|cook|flask|table ?cloth"
+        r"|table ?run|runner|ashtray|fruit ?bowl|cakestand|tongs|peg(?:s)? in|strainer|utensil|chocolate|sweetie"
+        r"|tea set",
     ),
     (
         "Garden",
-        r"garden|plant|planter|pot|watering|seed|grow|herb|hammock|thermometer|potting|trowel|gnome|spade|fork set|twine|greenhouse"
-        r"|shed|windmill|insect|outdoor|parasol base|flower ?pot|bucket|picnic bench|gardener|deckchair|cress|hedgehog|mushroom",
+        r"garden|plant|planter|pot|watering|seed|grow|herb|hammock|thermometer|potting|trowel|gnome|spade|fork set"
+        r"|twine|greenhouse|shed|windmill|insect|outdoor|parasol base|flower ?pot|bucket|picnic bench|gardener"
+        r"|deckchair|cress|hedgehog|mushroom",
     ),
     (
         "Storage",
-        r"storage|box|boxes|basket|hook|hanger|coat ?hanger|rack|cabinet|drawer|shelf|shelves|organiser|tidy|chest|bin|crate"
-        r"|hamper|knob|holder|trinket|key ?cabinet|cube|cupboard|stand|case|container|caddy|suit ?case|peg|locker|hanging rail",
+        r"storage|box|boxes|basket|hook|hanger|coat ?hanger|rack|cabinet|drawer|shelf|shelves|organiser|tidy|chest"
+        r"|bin|crate|hamper|knob|holder|trinket|key ?cabinet|cube|cupboard|stand|case|container|caddy|suit ?case"
+        r"|peg|locker|hanging rail",
     ),
     (
         "Home decoration",
-        r"clock|mirror|mirrored|frame|photo|photoframe|cushion|cover|sign|wall art|art|doormat|door ?mat|decoration|heart|vase"
-        r"|ornament|picture|door ?stop|doorstop|curtain|tile|plaque|print|screen|block letter|chair|table|rug|throw|quilt|quilted|hanging|hang"
-        r"|door|doorbell|doorsign|metal|wall|flower|rose|posy|lily|wreath|star|mobile|bird|butterfly|wicker|wood|wooden|letters|number|decorative"
-        r"|angel|figurine|cat|dog|owl|rabbit|deer|elephant|ceramic|porcelain|shell|crystal|bell|wind ?chime|chime|canvas|stool|pouffe|bench|seat"
-        r"|blanket|pillow|filler|bunting|tree|feather|zinc|slate|sconce|globe|statue|buddha|skull|duck|fly|bead|beaded|fairy|string|dolphin"
-        r"|filigree|filigris|acrylic|ladder|footstool|radio|baroque|lavender|rocking|sculpture|finial|tassel|home|love|family|doorknob|dec|mosaic|gazebo",
+        r"clock|mirror|mirrored|frame|photo|photoframe|cushion|cover|sign|wall art|art|doormat|door ?mat"
+        r"|decoration|heart|vase|ornament|picture|door ?stop|doorstop|curtain|tile|plaque|print|screen"
+        r"|block letter|chair|table|rug|throw|quilt|quilted|hanging|hang|door|doorbell|doorsign|metal|wall|flower"
+        r"|rose|posy|lily|wreath|star|mobile|bird|butterfly|wicker|wood|wooden|letters|number|decorative|angel"
+        r"|figurine|cat|dog|owl|rabbit|deer|elephant|ceramic|porcelain|shell|crystal|bell|wind ?chime|chime|canvas"
+        r"|stool|pouffe|bench|seat|blanket|pillow|filler|bunting|tree|feather|zinc|slate|sconce|globe|statue"
+        r"|buddha|skull|duck|fly|bead|beaded|fairy|string|dolphin|filigree|filigris|acrylic|ladder|footstool|radio"
+        r"|baroque|lavender|rocking|sculpture|finial|tassel|home|love|family|doorknob|dec|mosaic|gazebo",
     ),
 )
 CATEGORIES = tuple(dict.fromkeys([name for name, _ in _RULES] + [OTHER]))
 
 _COLOURS = (
-    "amber amethyst aqua beige black blue bronze brown copper cream fuschia gold green grey ivory jade lilac mint orange pink purple "
-    "red ruby silver turquoise white yellow multicolour natural"
-).split()
+    "amber",
+    "amethyst",
+    "aqua",
+    "beige",
+    "black",
+    "blue",
+    "bronze",
+    "brown",
+    "copper",
+    "cream",
+    "fuschia",
+    "gold",
+    "green",
+    "grey",
+    "ivory",
+    "jade",
+    "lilac",
+    "mint",
+    "orange",
+    "pink",
+    "purple",
+    "red",
+    "ruby",
+    "silver",
+    "turquoise",
+    "white",
+    "yellow",
+    "multicolour",
+    "natural",
+)
 _MATERIALS = {
-    "acrylic": "acrylic", "bead": "beads", "beaded": "beads", "beads": "beads", "canvas": "canvas", "ceramic": "ceramic",
-    "cotton": "cotton", "crochet": "crochet", "crystal": "crystal", "enamel": "enamel", "fabric": "fabric", "feather": "feather",
-    "felt": "felt", "glass": "glass", "iron": "iron", "knitted": "wool", "lace": "lace", "leather": "leather", "metal": "metal",
-    "paper": "paper", "pearl": "pearl", "plastic": "plastic", "porcelain": "porcelain", "raffia": "raffia", "rubber": "rubber",
-    "shell": "shell", "silk": "silk", "slate": "slate", "stone": "stone", "suede": "suede", "tin": "tin", "velvet": "velvet",
-    "wicker": "wicker", "wire": "wire", "wood": "wood", "wooden": "wood", "wool": "wool", "zinc": "zinc",
-}  # fmt: skip
+    name: name
+    for name in (
+        "acrylic",
+        "beads",
+        "canvas",
+        "ceramic",
+        "cotton",
+        "crochet",
+        "crystal",
+        "enamel",
+        "fabric",
+        "feather",
+        "felt",
+        "glass",
+        "iron",
+        "lace",
+        "leather",
+        "metal",
+        "paper",
+        "pearl",
+        "plastic",
+        "porcelain",
+        "raffia",
+        "rubber",
+        "shell",
+        "silk",
+        "slate",
+        "stone",
+        "suede",
+        "tin",
+        "velvet",
+        "wicker",
+        "wire",
+        "wood",
+        "wool",
+        "zinc",
+    )
+} | {"bead": "beads", "beaded": "beads", "knitted": "wool", "wooden": "wood"}
 
-_SMALL = frozenset("a an and at by de des du for from in of on or the to with".split())
-_CAPITALS = frozenset("UK US USA USB LED TV DIY CD DVD WC II III XL".split())
+_SMALL = frozenset(
+    ("a", "an", "and", "at", "by", "de", "des", "du", "for", "from", "in", "of", "on", "or", "the", "to", "with")
+)
+_CAPITALS = frozenset(("CD", "DIY", "DVD", "II", "III", "LED", "TV", "UK", "US", "USA", "USB", "WC", "XL"))
 _WORD = re.compile(r"[^\W\d_]+(?:'[^\W\d_]+)*")
 _SIZE = re.compile(r"(?<=\d)(cm|mm|kg|ml|m|g|l|pc|pcs|x)(?=\d|\b)", re.IGNORECASE)
 

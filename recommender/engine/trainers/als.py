@@ -93,6 +93,7 @@ class AlsTrainer:
     def fit(data: Interactions, config: AlsConfig, options: Options) -> Arrays:
         """`item_vectors` float32 (N, D) and `user_vectors` float32 (U, D). Raises NoData, NotFinite."""
         from implicit.cpu.als import AlternatingLeastSquares
+        from implicit.recommender_base import ModelFitError
         from threadpoolctl import threadpool_limits
 
         confidence = data.matrix.copy()
@@ -108,13 +109,16 @@ class AlsTrainer:
                 num_threads=options.threads,
                 random_state=options.seed,
             )
-            model.fit(
-                confidence,
-                show_progress=False,
-                callback=lambda iteration, seconds, loss: options.progress(
-                    (iteration + 1) / config.iterations, f"sweep {iteration + 1} of {config.iterations}"
-                ),
-            )
+            try:
+                model.fit(
+                    confidence,
+                    show_progress=False,
+                    callback=lambda iteration, seconds, loss: options.progress(
+                        (iteration + 1) / config.iterations, f"sweep {iteration + 1} of {config.iterations}"
+                    ),
+                )
+            except ModelFitError as error:
+                raise NotFinite("Lower alpha or raise regularization.") from error
         if not (np.isfinite(model.item_factors).all() and np.isfinite(model.user_factors).all()):
             raise NotFinite("Lower alpha or raise regularization.")
         return {"item_vectors": model.item_factors, "user_vectors": model.user_factors}

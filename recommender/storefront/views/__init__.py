@@ -1,0 +1,1 @@
+"""The shop's views, one file per subject."""

@@ -1,0 +1,47 @@
+"""What a shopper did here: orders, history, reviews. A guest has a history too, as long as the cookie lives."""
+
+from django.contrib.auth.decorators import login_required
+from django.core.paginator import Paginator
+from django.http import HttpRequest, HttpResponse
+from django.shortcuts import render
+from django.views.decorators.http import require_safe
+
+from recommender.services import events, orders, reviews, serving
+from recommender.storefront import shelves
+from recommender.storefront.visitor import visitor_id
+
+PAGE_LENGTH = 20
+A_FEW = 3
+
+
+@require_safe
+def overview(request: HttpRequest) -> HttpResponse:
+    me = visitor_id(request)
+    recent = shelves.recently_viewed(serving.history(me))
+    shelves.rate([recent])
+    context = {
+        "orders": orders.placed(me)[:A_FEW],
+        "reviews": reviews.written(me)[:A_FEW],
+        "events": events.history_of(me)[:5],
+        "rows": [recent] if recent else [],
+    }
+    return render(request, "storefront/account/overview.html", context)
+
+
+@require_safe
+def orders_page(request: HttpRequest) -> HttpResponse:
+    page = Paginator(orders.placed(visitor_id(request)), PAGE_LENGTH).get_page(request.GET.get("page"))
+    return render(request, "storefront/account/orders.html", {"page": page})
+
+
+@require_safe
+def history(request: HttpRequest) -> HttpResponse:
+    page = Paginator(events.history_of(visitor_id(request)), PAGE_LENGTH).get_page(request.GET.get("page"))
+    return render(request, "storefront/account/history.html", {"page": page})
+
+
+@require_safe
+@login_required
+def reviews_page(request: HttpRequest) -> HttpResponse:
+    page = Paginator(reviews.written(visitor_id(request)), PAGE_LENGTH).get_page(request.GET.get("page"))
+    return render(request, "storefront/account/reviews.html", {"page": page})

@@ -1,0 +1,102 @@
+"""Looking around: the front page, categories, search, and the beacon that says which cards were seen."""
+
+import json
+import logging
+
+from django.core.paginator import Page, Paginator
+from django.db import DatabaseError
+from django.db.models import QuerySet
+from django.http import HttpRequest, HttpResponse
+from django.shortcuts import get_object_or_404, render
+from django.views.decorators.http import require_POST, require_safe
+
+from recommender.models import Category
+from recommender.services import catalogue, events
+from recommender.services import search as search_service
+from recommender.storefront import shelves
+from recommender.storefront.context import departments
+from recommender.storefront.visitor import visitor_id
+
+log = logging.getLogger(__name__)
+
+PAGE_LENGTH = 24  # cards; divides by 2, 3, 4 and 6 columns
+SORT_LABELS = {
+    "title": "Title",
+    "newest": "Newest",
+    "price": "Price, low first",
+    "price-down": "Price, high first",
+}
+
+
+@require_safe
+def home(request: HttpRequest) -> HttpResponse:
+    me = visitor_id(request)
+    tops = departments(request)
+    rows = shelves.home(me, tops, is_guest=not request.user.is_authenticated)
+    personal = any(row.personal or row.name == "recent" for row in rows)
+    tiles = [] if personal else [(top, _face(top, rows)) for top in tops[:6]]
+    return render(request, "storefront/home.html", {"rows": rows, "tiles": tiles, "is_new_here": not personal})
+
+
+@require_safe
+def categories(request: HttpRequest) -> HttpResponse:
+    return render(request, "storefront/categories.html", {"categories": catalogue.top_categories()})
+
+
+@require_safe
+def category(request: HttpRequest, slug: str) -> HttpResponse:
+    chosen = get_object_or_404(Category.objects.select_related("parent").prefetch_related("children"), pk=slug)
+    sort = request.GET.get("sort", "")
+    sort = sort if sort in SORT_LABELS else "title"
+    page = _page(request, catalogue.in_category(chosen, sort))
+    cards = shelves.listing(page.object_list, "category", page.start_index())
+    rows = [] if cards else [shelves.popular()]
+    shelves.rate([cards])
+    context = {
+        "category": chosen,
+        "page": page,
+        "cards": cards,
+        "rows": rows,
+        "sort": sort,
+        "sorts": SORT_LABELS,
+        "kept": "" if sort == "title" else f"sort={sort}&",
+    }
+    return render(request, "storefront/category.html", context)
+
+
+@require_safe
+def search(request: HttpRequest) -> HttpResponse:
+    query = request.GET.get("q", "")[: search_service.MAX_LENGTH].replace("\x00", "").strip()
+    page = _page(request, search_service.search(query))
+    cards = shelves.listing(page.object_list, "search", page.start_index())
+    rows = [] if cards else [shelves.popular()]
+    shelves.rate([cards])
+    context = {"query": query, "page": page, "cards": cards, "rows": rows, "kept_query": query}
+    return render(request, "storefront/search.html", context)
+
+
+@require_POST
+def beacon(request: HttpRequest) -> HttpResponse:
+    """Which cards a page really showed. Nobody waits for the answer, so nonsense is dropped without a word."""
+    try:
+        cards = json.loads(request.POST.get("cards", ""))
+    except (ValueError, RecursionError):
+        cards = []
+    # Without a cookie every beacon would be a visitor of its own.
+    if not request.guest_is_new or request.user.is_authenticated:
+        try:
+            events.record_impressions(visitor_id(request), cards)
+        except DatabaseError:
+            log.exception("The impressions of one page could not be recorded.")
+    return HttpResponse(status=204)
+
+
+def _page(request: HttpRequest, items: QuerySet) -> Page:
+    return Paginator(items, PAGE_LENGTH).get_page(request.GET.get("page"))
+
+
+def _face(category: Category, rows: list[shelves.Row]) -> shelves.Card | None:
+    """A card whose picture stands for a category: the last one of its shelf, which is not in view beside it."""
+    found = [row for row in rows if row.name == f"popular-{category.pk}"]
+    with_picture = [card for row in found for card in row.cards if card.item.pictures.all()]
+    return with_picture[-1] if with_picture else None

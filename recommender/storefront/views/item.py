@@ -1,0 +1,130 @@
+"""One item: its page, and what a shopper can say about it."""
+
+import logging
+
+from django.contrib import messages
+from django.contrib.auth.decorators import login_required
+from django.core.paginator import Paginator
+from django.db import DatabaseError
+from django.http import Http404, HttpRequest, HttpResponse
+from django.shortcuts import redirect, render
+from django.views.decorators.http import require_POST, require_safe
+
+from recommender.models import Event, Item
+from recommender.services import catalogue, events, reviews, serving
+from recommender.services.errors import InvalidInput, UnknownItem
+from recommender.storefront import shelves, sources
+from recommender.storefront.forms import QuantityForm, ReviewForm
+from recommender.storefront.visitor import is_a_look, visitor, visitor_id
+
+log = logging.getLogger(__name__)
+
+REVIEWS_A_PAGE = 8
+
+
+def wanted(item_id: str) -> Item:
+    """The item if the shop shows it; raises Http404."""
+    try:
+        found = catalogue.item(item_id)
+    except UnknownItem as error:
+        raise Http404(str(error)) from error
+    if not found.active:
+        raise Http404(f"{item_id} is not shown.")
+    return found
+
+
+@require_safe
+def page(request: HttpRequest, item_id: str) -> HttpResponse:
+    item = wanted(item_id)
+    source = sources.read(request.GET)
+    if is_a_look(request):
+        try:
+            events.record_view(visitor_id(request), item, source)
+        except DatabaseError:  # a page that cannot be counted is still a page
+            log.exception("A view of %s could not be recorded.", item.pk)
+    return _page(request, item, source)
+
+
+@require_POST
+def opinion(request: HttpRequest, item_id: str) -> HttpResponse:
+    item = wanted(item_id)
+    kind = request.POST.get("kind")
+    if kind in (Event.Kind.LIKE, Event.Kind.DISLIKE):
+        me = visitor(request)
+        if events.opinion(me.pk, item.pk) != kind:
+            events.record(me, item, kind, source=sources.read(request.POST))
+        words = "We will show you more like this." if kind == Event.Kind.LIKE else "We will show you less like this."
+        messages.success(request, f"Noted. {words}")
+    return redirect("storefront:item", item.pk)
+
+
+@require_POST
+@login_required
+def review(request: HttpRequest, item_id: str) -> HttpResponse:
+    item = wanted(item_id)
+    form = ReviewForm(request.POST)
+    if form.is_valid():
+        try:
+            reviews.write(visitor(request), item, **form.cleaned_data)
+        except InvalidInput as error:
+            form.add_error(None, error.detail)
+        else:
+            messages.success(request, "Thank you: your review is on the page.")
+            return redirect("storefront:item", item.pk)
+    return _page(request, item, sources.read({}), form, status=422)
+
+
+@require_POST
+@login_required
+def delete_review(request: HttpRequest, item_id: str) -> HttpResponse:
+    item = wanted(item_id)
+    if reviews.remove(visitor(request), item):
+        messages.success(request, "Your review is gone.")
+    return redirect("storefront:item", item.pk)
+
+
+def _page(
+    request: HttpRequest, item: Item, source: events.Source, form: ReviewForm | None = None, status: int = 200
+) -> HttpResponse:
+    me = visitor_id(request)
+    current = serving.live()
+    together = shelves.row(serving.bought_together(item.pk, 6, current=current))
+    shown = [card.item.pk for card in together.cards]
+    similar = shelves.row(serving.similar(item.pk, shelves.SHELF_LENGTH, exclude=shown, current=current))
+    rows = [row for row in (similar, together) if row]
+    shelves.rate(rows)
+    my_review = None
+    if request.user.is_authenticated:
+        my_review = reviews.written(me).filter(item=item).first()
+        form = form or ReviewForm(
+            instance=my_review, initial={} if my_review else {"author_name": request.user.get_short_name()}
+        )
+    context = {
+        "item": item,
+        "category": item.category,
+        "pictures": list(item.pictures.all()),
+        "facts": _facts(item),
+        "rating": catalogue.rating(item.pk),
+        "reviews": Paginator(reviews.shown(item), REVIEWS_A_PAGE).get_page(request.GET.get("reviews")),
+        "my_review": my_review,
+        "review_form": form,
+        "quantity_form": QuantityForm(auto_id="buy_%s"),
+        "opinion": events.opinion(me, item.pk),
+        "trail": sources.fields(source),
+        "rows": rows,
+    }
+    return render(request, "storefront/item.html", context, status=status)
+
+
+def _facts(item: Item) -> list[tuple[str, str]]:
+    """The attributes that read as words; nested data is for machines."""
+    facts = item.attributes if isinstance(item.attributes, dict) else {}
+    found = []
+    for name, value in facts.items():
+        if isinstance(value, list) and all(isinstance(part, str | int | float) for part in value):
+            value = ", ".join(str(part) for part in value)
+        if isinstance(value, bool):
+            value = "Yes" if value else "No"
+        if isinstance(value, str | int | float) and str(value).strip():
+            found.append((str(name).replace("_", " ").capitalize(), str(value)))
+    return found

@@ -1,0 +1,85 @@
+"""Who is at the door: a cookie names the guest, the account names everybody else.
+
+Nothing is stored for a visitor who only looks at the front page: the Visitor row is made with the first event.
+"""
+
+import re
+from collections.abc import Callable
+from urllib.parse import urlsplit
+
+from django.conf import settings
+from django.http import HttpRequest, HttpResponseBase
+from django.utils.cache import patch_cache_control
+
+from recommender.models import Visitor
+from recommender.services import people
+
+COOKIE = "visitor"
+COOKIE_AGE_S = 365 * 24 * 3600
+_GUEST = re.compile(r"guest:[0-9a-f]{32}")
+# Only what names itself a robot. Programs without a name, such as a shop's own tests, are taken for shoppers.
+_ROBOT = re.compile(r"bot\b|crawl|spider|slurp|facebookexternalhit|preview|lighthouse|pingdom|uptime", re.IGNORECASE)
+
+
+class VisitorMiddleware:
+    """Reads the guest's cookie, and sets one with a shop page that was asked for without."""
+
+    def __init__(self, get_response: Callable[[HttpRequest], HttpResponseBase]) -> None:
+        self.get_response = get_response
+
+    def __call__(self, request: HttpRequest) -> HttpResponseBase:
+        cookie = request.COOKIES.get(COOKIE, "")
+        known = bool(_GUEST.fullmatch(cookie))
+        request.guest_id = cookie if known else people.new_guest_id()
+        request.guest_is_new = not known
+        response = self.get_response(request)
+        match = request.resolver_match
+        if match and match.app_name == "storefront" and match.url_name != "media":
+            # What a page shows depends on the click before it, so no cache may answer in the shop's place.
+            patch_cache_control(response, private=True, no_cache=True)
+            if request.guest_is_new:
+                response.set_cookie(
+                    COOKIE, request.guest_id, COOKIE_AGE_S, httponly=True, samesite="Lax", secure=settings.HTTPS
+                )
+        return response
+
+
+def visitor_id(request: HttpRequest) -> str:
+    """The account's id for a shopper who is logged in, the guest's otherwise. Asks the session only if there is one."""
+    if request.user.is_authenticated:
+        return people.visitor_id_for_account(request.user)
+    return request.guest_id
+
+
+def visitor(request: HttpRequest) -> Visitor:
+    """The visitor's row, made now if it is not there yet."""
+    if request.user.is_authenticated:
+        return people.ensure_for_account(request.user)
+    return people.ensure(request.guest_id)
+
+
+def welcome(request: HttpRequest, user: settings.AUTH_USER_MODEL) -> int:  # type: ignore[valid-type]
+    """Bring what the guest did along into the account; returns the number of events.
+
+    The browser gets a fresh guest id, so that what happens after logging out is nobody's but the next guest's.
+    """
+    moved = people.merge(request.guest_id, people.ensure_for_account(user))
+    renew_guest(request)
+    return moved
+
+
+def renew_guest(request: HttpRequest) -> None:
+    request.guest_id = people.new_guest_id()
+    request.guest_is_new = True
+
+
+def is_a_look(request: HttpRequest) -> bool:
+    """Whether this request is a person opening a page, as against a robot, a prefetch or the page calling itself."""
+    if request.method != "GET" or _ROBOT.search(request.headers.get("User-Agent", "")):
+        return False
+    purpose = f"{request.headers.get('Sec-Purpose', '')} {request.headers.get('Purpose', '')}"
+    if "prefetch" in purpose or "preview" in purpose:
+        return False
+    # After a form of the page itself (a review, the cart, its next page of reviews) the shopper has not come anew.
+    came_from = urlsplit(request.headers.get("Referer", ""))
+    return not (came_from.netloc == request.get_host() and came_from.path == request.get_full_path().split("?")[0])

@@ -1,0 +1,65 @@
+"""Every setting is documented, and a bad one is refused with a clear word."""
+
+import re
+from dataclasses import fields
+from pathlib import Path
+
+import pytest
+from django.core.management import call_command
+from django.core.management.base import SystemCheckError
+
+from recommender.conf import Conf, conf
+
+ROOT = Path(__file__).parent.parent
+ENVIRONMENT = re.compile(r"(?:os\.environ(?:\.get\(|\[)|env_bool\(|env_list\()\s*\"([A-Z_]+)\"")
+
+
+def variables() -> set[str]:
+    return set(ENVIRONMENT.findall((ROOT / "recsite/settings.py").read_text()))
+
+
+def test_every_environment_variable_is_documented():
+    text = (ROOT / "docs/configuration.md").read_text()
+    assert not {name for name in variables() if f"`{name}`" not in text}
+    assert len(variables()) > 10
+
+
+def test_every_recommender_setting_is_documented():
+    text = (ROOT / "docs/configuration.md").read_text()
+    assert not {field.name for field in fields(Conf) if f"`{field.name}`" not in text}
+
+
+def test_documentation_names_no_setting_that_is_gone():
+    text = (ROOT / "docs/configuration.md").read_text()
+    documented = set(re.findall(r"^\| `([A-Z_]+)` \|", text, re.MULTILINE))
+    assert documented == variables()
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "code"),
+    [
+        ("no_such_setting", 1, "recommender.E001"),
+        ("half_life_days", float("nan"), "recommender.E001"),
+        ("trainer", "no-such", "recommender.E002"),
+        ("trainer_config", {"factors": 0}, "recommender.E003"),
+        ("trainer_config", {"no_such": 1}, "recommender.E003"),
+        ("index", "no-such", "recommender.E004"),
+        ("test_share", 1.5, "recommender.E005"),
+        ("history_length", 0, "recommender.E006"),
+    ],
+)
+def test_check_refuses_a_bad_setting(settings, name, value, code):
+    settings.RECOMMENDER = {**settings.RECOMMENDER, name: value}
+    with pytest.raises(SystemCheckError, match=code):
+        call_command("check")
+
+
+def test_check_refuses_a_folder_that_cannot_be_written(settings, tmp_path, monkeypatch):
+    settings.RECOMMENDER = {**settings.RECOMMENDER, "artifacts_dir": tmp_path / "not-there"}
+    monkeypatch.setattr("os.access", lambda path, mode: False)
+    with pytest.raises(SystemCheckError, match=r"recommender\.E007"):
+        call_command("check")
+
+
+def test_settings_are_read_once():
+    assert conf() is conf()
