@@ -1,4 +1,4 @@
-"""A typed view of settings.RECOMMENDER. Nothing else reads it, so a setting is found, named and checked in one place."""
+"""A typed view of settings.RECOMMENDER. Nothing else reads it: a setting is found, named and checked in one place."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field, fields
@@ -60,7 +60,7 @@ class Conf:
 @lru_cache(maxsize=1)
 def conf() -> Conf:
     """The settings, read once. Raises ImproperlyConfigured on a name that is not a setting."""
-    values = dict(settings.RECOMMENDER)
+    values: dict[str, Any] = dict(settings.RECOMMENDER)
     if strange := sorted(set(values) - {f.name for f in fields(Conf)}):
         raise ImproperlyConfigured(f"settings.RECOMMENDER has no setting {', '.join(strange)}.")
     return Conf(**values)

@@ -3,6 +3,7 @@
 import logging
 
 from celery import shared_task
+from celery.exceptions import SoftTimeLimitExceeded
 from django.conf import settings
 from kombu.exceptions import OperationalError
 
@@ -15,7 +16,7 @@ log = logging.getLogger(__name__)
 @shared_task(soft_time_limit=settings.TRAIN_TIME_LIMIT_S, time_limit=settings.TRAIN_TIME_LIMIT_S + 60)
 def train(run_id: int) -> None:
     """Carry out a queued run."""
-    training.run(run_id)
+    training.run(run_id, out_of_time=SoftTimeLimitExceeded)
 
 
 @shared_task

@@ -1,5 +1,18 @@
-"""REST, versioned, thin."""
+"""REST, versioned, thin: a route validates, calls a service and answers."""
 
-from ninja import NinjaAPI
+from ninja.openapi.docs import Swagger
 
-api = NinjaAPI(title="recsite", version="1")
+from recommender.api import events, health, items, openapi, recommendations, runs
+from recommender.api.door import Api
+
+api = Api(
+    title="recsite",
+    version="1",
+    description=openapi.DESCRIPTION,
+    urls_namespace="api",
+    # Swagger's own validator would send the document's address to a server on the internet.
+    docs=Swagger(settings={"validatorUrl": None, "defaultModelsExpandDepth": 0}),
+    openapi_extra={"tags": openapi.TAGS},
+)
+for router in (events.router, recommendations.router, items.router, runs.router, health.router):
+    api.add_router("", router)

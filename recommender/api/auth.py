@@ -1,6 +1,5 @@
 """Who may call what: an API key in a header, and the scope that the route needs."""
 
-from abc import ABC
 from collections.abc import Callable, Sequence
 
 from django.http import HttpRequest
@@ -12,7 +11,7 @@ from recommender.services import access
 WHERE = "Made in the admin under API keys; shown once, kept as a hash."
 
 
-class _Scoped(ABC):
+class _Scoped:
     """What both headers share. A key that is sent but not valid is refused at once, not tried as the other kind."""
 
     def __init__(self, scope: str) -> None:

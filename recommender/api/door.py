@@ -6,10 +6,13 @@ from typing import Any, NoReturn
 
 from django.conf import settings
 from django.core.exceptions import RequestDataTooBig
+from django.core.handlers.wsgi import WSGIRequest
 from django.http import Http404, HttpRequest, HttpResponseNotAllowed
 from django.http.response import HttpResponseBase
 from django.urls import URLPattern, URLResolver, re_path
+from django.views.decorators.csrf import csrf_exempt
 from ninja import NinjaAPI
+from ninja.errors import HttpError
 from ninja.openapi.schema import OpenAPISchema
 
 from recommender.api import openapi, problems
@@ -21,14 +24,15 @@ View = Callable[..., HttpResponseBase]
 class Api(NinjaAPI):
     def __init__(self, **options: Any) -> None:
         super().__init__(parser=LenientParser(), **options)
-        for error in (*problems.TABLE, *self._exception_handlers):
-            self.add_exception_handler(error, problems.respond)
+        for error in (*problems.TABLE, HttpError):
+            self.add_exception_handler(error, problems.respond)  # type: ignore[arg-type]  # it never passes a class
 
     @property
     def urls(self) -> tuple[list[URLResolver | URLPattern], str, str]:
         patterns, app_name, namespace = super().urls
         for pattern in patterns:
-            pattern.callback = self._guarded(pattern.callback)
+            if pattern.callback is not None:
+                pattern.callback = self._guarded(pattern.callback)
         return [*patterns, re_path(r"", self._guarded(missing))], app_name, namespace
 
     def get_openapi_schema(self, **where: Any) -> OpenAPISchema:
@@ -40,7 +44,7 @@ class Api(NinjaAPI):
         @wraps(view)
         def guarded(request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponseBase:
             try:
-                refuse_large_body(request)
+                check_length(request)
                 response = view(request, *args, **kwargs)
             except Exception as error:
                 return self.on_exception(request, error)
@@ -48,17 +52,19 @@ class Api(NinjaAPI):
                 return problems.method_not_allowed(request, response["Allow"])
             return response
 
-        guarded.csrf_exempt = True  # type: ignore[attr-defined]  no cookie is read here, so none can be abused
-        return guarded
+        return csrf_exempt(guarded)  # no cookie is read here, so none can be abused
 
 
-def refuse_large_body(request: HttpRequest) -> None:
-    """Raises RequestDataTooBig by the announced length, before a byte of the body is read."""
-    announced, largest = request.META.get("CONTENT_LENGTH") or "0", settings.DATA_UPLOAD_MAX_MEMORY_SIZE
-    if largest is not None and announced.isascii() and announced.isdigit() and int(announced) > largest:
-        raise RequestDataTooBig(
-            f"It has {int(announced):,} bytes; {largest:,} are accepted. Send the events in smaller batches."
-        )
+def check_length(request: HttpRequest) -> None:
+    """Raises RequestDataTooBig by the announced length, before a byte of the body is read, and LengthRequired."""
+    announced, largest = request.META.get("CONTENT_LENGTH") or "", settings.DATA_UPLOAD_MAX_MEMORY_SIZE
+    if not announced and "HTTP_TRANSFER_ENCODING" in request.META and isinstance(request, WSGIRequest):
+        raise problems.LengthRequired  # under WSGI, Django would take the body for an empty one
+    if largest is None or not (announced.isascii() and announced.isdigit()):
+        return
+    length = int(announced[:18])  # enough digits to be too large, few enough to be read
+    if length > largest:
+        raise RequestDataTooBig(f"It has {length:,} bytes; {largest:,} are accepted. Send smaller batches.")
 
 
 def missing(request: HttpRequest) -> NoReturn:

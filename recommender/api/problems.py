@@ -12,6 +12,7 @@ from typing import Any
 from django.core.exceptions import RequestDataTooBig, SuspiciousOperation
 from django.db import IntegrityError, InterfaceError, OperationalError
 from django.http import Http404, HttpRequest, HttpResponse, UnreadablePostError
+from django.utils.encoding import escape_uri_path
 from ninja.errors import HttpError, ValidationError
 
 from recommender.engine import errors as engine_errors
@@ -25,6 +26,10 @@ MEDIA_TYPE = "application/problem+json"
 RETRY_AFTER_S = 5
 SHOWN_ERRORS = 20  # of one body; the first few say what to mend
 CHALLENGE = 'Bearer realm="recsite API"'
+
+
+class LengthRequired(Exception):
+    """The request has a body without a Content-Length."""
 
 
 @dataclass(frozen=True)
@@ -56,6 +61,7 @@ TABLE: dict[type[Exception], Kind] = {
     ValidationError: Kind(422, "invalid-request", "The request is not valid."),
     UnreadablePostError: Kind(400, "unreadable-body", "The body could not be read."),
     SuspiciousOperation: Kind(400, "bad-request", "The request cannot be understood."),
+    LengthRequired: Kind(411, "length-required"),
     RequestDataTooBig: Kind(413, "body-too-large", "The body is too large."),
     Http404: Kind(404, "not-found", "There is nothing at this address."),
     IntegrityError: Kind(409, "conflict", "Another request changed the same thing at the same moment."),
@@ -116,7 +122,7 @@ def problem(
         "title": TITLES.get(kind.slug) or kind.title,
         "status": kind.status,
         "detail": detail or TITLES.get(kind.slug) or kind.title,
-        "instance": request.path,
+        "instance": escape_uri_path(request.path),
         **members,
     }
     sent = {"Cache-Control": "no-store", **(headers or {})}

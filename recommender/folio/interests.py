@@ -21,51 +21,38 @@ SAME = {  # the departments' vocabularies differ a little
     "planets": "space",
     "astronomy": "stars",
     "plants": "garden",
-    "voyage": "travel",
-    "exploration": "travel",
     "journey": "travel",
-    "supernatural": "ghosts",
-    "gothic": "ghosts",
-    "horror": "ghosts",
-    "detective": "crime",
-    "murder": "crime",
-    "detection": "crime",
-    "romance": "love",
-    "comedy": "humour",
     "fairy-tale": "magic",
-    "fantasy": "magic",
-    "children": "childhood",
     "school": "childhood",
-    "growing-up": "childhood",
-    "society": "class",
-    "poverty": "class",
-    "technology": "machines",
+    "coming-of-age": "childhood",
+    "dogs": "animals",
+    "robots-and-machines": "machines",
+    "time-travel": "future",
     "invention": "machines",
-    "future": "machines",
-    "evolution": "nature",
+    "detectives": "mystery",
+    "spies": "mystery",
+    "doubles": "madness",
     "forest": "trees",
-    "snow": "winter",
     "polar": "winter",
-    "whales": "ships",
     "pirates": "ships",
-    "sailing": "ships",
+    "treasure": "adventure",
 }
 
 # name: "word weight word weight ..."; a word is a subject, a shelf's slug, `palette:` or `mood:` and its key.
 INTERESTS: dict[str, str] = {
     "sea": "sea 3 ships 2.5 island 1.5 storm 1.2 coast 1.2 survival 1 ukiyo-e 1 palette:harbour 0.6 ambient 0.4",
-    "ghosts": "ghosts 3 death 1.6 madness 1.4 night 1 nocturne 1 revenge 0.8 dreams 0.6 moon 0.6 gothic 2 gothic-horror 2"
+    "ghosts": "ghosts 3 death 1.6 madness 1.4 night 1 nocturne 1 revenge 0.8 dreams 0.6 moon 0.6 gothic-horror 2"
     " palette:dusk 0.4 palette:noir 0.4",
     "crime": "crime 3 mystery 2.5 prison 1 london 1.2 justice 0.8 money 0.7 nocturne 0.8 rain 0.7 blues 0.8 city 0.5"
     " palette:noir 0.7",
     "gardens": "garden 2.6 flowers 2.4 botanical 1.6 nature 1 birds 1 trees 0.8 palette:rose 0.3 palette:moss 0.5"
     " baroque 0.5",
-    "manners": "marriage 2.4 love 1.6 class 1.6 family 1.4 letters 1.2 women 1.2 romance 1.5 waltz 0.9 money 0.6"
-    " palette:rose 0.7",
+    "manners": "marriage 2.4 love 1.6 class 1.6 family 1.4 letters 1.2 women 1.2 romance-society 1.5 waltz 0.9"
+    " money 0.6 palette:rose 0.7",
     "stars": "stars 3 space 2.6 science 1 mathematics 0.8 star-chart 1.2 palette:indigo 0.3 ambient 0.6",
-    "science": "science 2.4 mathematics 1.8 medicine 1.6 education 0.8 nature 0.8 animals 0.8 geography 0.8 minimalism 0.8"
-    " star-chart 0.5 topographic 0.7",
-    "machines": "machines 3 space 1 science-fiction 2.5 utopia 1.6 drum-and-bass 1 minimalism 0.6 neoplastic 0.7"
+    "science": "science 2.4 mathematics 1.8 medicine 1.6 education 0.8 nature 0.8 animals 0.8 geography 0.8"
+    " minimalism 0.8 star-chart 0.5 topographic 0.7",
+    "machines": "machines 3 space 1 future 2 science-fiction 2 utopia 1.6 drum-and-bass 1 minimalism 0.6 neoplastic 0.7"
     " bauhaus 0.7 city 0.4",
     "myth": "myth 2.4 gods 2.4 heroes 2 magic 1.6 greece 1.4 myth-folklore 1.2 stars 0.5 folk 0.7 baroque 0.3",
     "wonder": "magic 2.6 childhood 1.4 animals 1.2 dreams 1.4 children 1.6 friendship 1 waltz 0.6 flow-field 0.8"
@@ -74,8 +61,8 @@ INTERESTS: dict[str, str] = {
     " china 1 india 1 palette:desert 0.5 folk 0.4",
     "quiet mind": "philosophy 2.4 ethics 1.8 mind 1.8 faith 1.4 religion 1.2 meditation 1.8 calm 1.4 colour-field 1"
     " minimalism 0.9 baroque 0.5 ambient 0.5",
-    "childhood": "childhood 3 animals 1.6 friendship 1.6 games 1.2 children 2 family 0.8 chiptune 1.3 palette:arcade 0.5"
-    " palette:primary 0.3",
+    "childhood": "childhood 3 animals 1.6 friendship 1.6 games 1.2 children 1.6 family 0.8 chiptune 1.3"
+    " palette:arcade 0.5 palette:primary 0.3",
     "stage": "theatre 2.4 humour 2 satire 2 drama 1.4 kings 0.8 glamour 1.6 art-deco 1 revenge 0.6 waltz 0.4"
     " bossa-nova 0.3",
     "old power": "rome 2 kings 2 empire 2 war 2 history 2.2 revolution 1.2 politics 1 history-lives 1 baroque 1"
@@ -89,7 +76,8 @@ INTERESTS: dict[str, str] = {
     " utopia 0.4 machines 0.4",
     "small hours": "night 2 jazz 2 blues 2 city 1.2 rain 1.6 nocturne 1.2 bossa-nova 0.8 paris 1.2 music 0.7 love 0.5"
     " palette:noir 0.6",
-    "winter": "winter 3 russia 1.8 waltz 1.2 palette:glacier 1.2 mountains 0.8 survival 0.8 ambient 0.5 death 0.3",
+    "winter": "winter 3 russia 1.8 classics 0.3 waltz 1.2 palette:glacier 1.2 mountains 0.8 survival 0.8"
+    " ambient 0.5 death 0.3",
     "dreams": "dreams 2.6 poetry 1.8 love 1 wind 1.6 flow-field 1.4 colour-field 0.8 ambient 1.1 palette:dusk 0.8"
     " death 0.5 birds 0.5",
     "conscience": "justice 2.2 class 2 women 2 politics 2 slavery 2.2 revolution 1.6 education 1.2 america 0.8 blues 1"
@@ -98,8 +86,8 @@ INTERESTS: dict[str, str] = {
     " palette:desert 0.9 palette:ember 0.3",
     "sunshine": "summer 2.6 sun 2.2 bossa-nova 2.2 italy 1.8 food 1.4 pointillist 1 colour-field 0.6 sea 0.6"
     " palette:ember 0.6 humour 0.4",
-    "old europe": "france 2 italy 1.6 art 1.4 music 1.2 love 1.2 revolution 0.8 paris 1.6 baroque 1.4 waltz 1.1"
-    " art-deco 0.8 palette:rose 0.4 letters 0.8",
+    "old europe": "france 2 italy 1.6 classics 0.5 art 1.4 music 1.2 love 1.2 revolution 0.8 paris 1.6 baroque 1.4"
+    " waltz 1.1 art-deco 0.8 palette:rose 0.4 letters 0.8",
 }
 NAMES = tuple(INTERESTS)
 
@@ -157,6 +145,15 @@ def season_weights(products: Sequence[Product]) -> NDArray[np.float32]:
     return np.array(rows, dtype=np.float32)
 
 
+def season_moods() -> NDArray[np.float32]:
+    """(S, K): how strongly each season turns a shopper to each interest, in nats at its peak."""
+    weights = [_weights(text) for text in INTERESTS.values()]
+    rows = [
+        [strength * min(own.get(word, 0.0) / 2, 1.0) for own in weights] for word, (*_, strength) in SEASONS.items()
+    ]
+    return np.array(rows, dtype=np.float32)
+
+
 def season_levels(times_s: NDArray[np.int64]) -> NDArray[np.float32]:
     """(T, S), 0 to 1: how far each season has come at each moment (Unix seconds)."""
     day = day_of_year(times_s)[:, None]
@@ -174,10 +171,10 @@ def day_of_year(times_s: NDArray[np.int64]) -> NDArray[np.int64]:
 
 
 def shopping_level(times_s: NDArray[np.int64]) -> NDArray[np.float64]:
-    """(T,): how busy the shop is at these moments compared with an ordinary weekday; December is twice as busy."""
+    """(T,): how busy the shop is at these moments, 1 on an ordinary weekday; presents more than double it."""
     day, weekday = day_of_year(times_s), (times_s // 86_400 + 3) % 7  # 0 is Monday; day 0 of Unix was a Thursday
-    gifts = 1.1 * np.exp(-0.5 * ((day - 344) / 9) ** 2)
-    quiet = 0.25 * np.exp(-0.5 * ((day - 205) / 25) ** 2)
+    gifts = 1.5 * np.exp(-0.5 * ((day - 344) / 9) ** 2)
+    quiet = 0.18 * np.exp(-0.5 * ((day - 205) / 25) ** 2)
     return (1 + gifts - quiet) * np.array([1.0, 0.95, 0.95, 1.0, 1.0, 1.25, 1.35])[weekday]
 
 

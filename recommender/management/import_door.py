@@ -10,6 +10,7 @@ from types import FrameType
 from typing import Any
 
 from django.core.management.base import BaseCommand, CommandError, CommandParser
+from django.db import DatabaseError
 from tqdm import tqdm
 
 from recommender.engine.errors import RecommenderError
@@ -42,6 +43,11 @@ class ImportCommand(BaseCommand):
                 result = run(rejected=options["rejected"], dry_run=options["dry_run"], progress=bar, stop=stop.is_set)
             except RecommenderError as error:
                 raise CommandError(str(error)) from error
+            except DatabaseError as error:
+                raise CommandError(
+                    f"The database refused: {error}. Is it migrated (manage.py migrate)? "
+                    "What was committed stays; run the same command again to go on."
+                ) from error
             except KeyboardInterrupt:
                 bar.close()
                 self.stderr.write("Stopped at once; the chunk that was being written was taken back.")

@@ -24,7 +24,7 @@ class Category(models.Model):
 
 
 class Item(models.Model):
-    """Anything that can be shown, sold and recommended. Deactivate an item rather than delete it: events point at it."""
+    """Anything that can be shown, sold and recommended. Deactivate it rather than delete it: events point at it."""
 
     id = models.CharField(primary_key=True, max_length=MAX_LENGTH, validators=[validate_external_id])
     title = models.CharField(max_length=300)
@@ -72,4 +72,4 @@ class Picture(models.Model):
         ordering = ["position", "id"]
 
     def __str__(self) -> str:
-        return self.alt or self.file.name
+        return self.alt or str(self.file)

@@ -6,11 +6,11 @@ from django.core.exceptions import ValidationError
 
 MAX_LENGTH = 128  # characters; ids are primary keys, so they are kept short
 # A slash would split a URL, a space or a control character would break clients that do not escape ids.
-_FORM = re.compile(r"[^\s/\\?#%\x00-\x1f\x7f]+")
+_FORM = re.compile(r"[^\s/\\?#%\x00-\x1f\x7f\ud800-\udfff]+")  # half a surrogate pair cannot be stored
 
 
 def validate_external_id(value: str) -> None:
-    """Raise ValidationError unless `value` is 1 to 128 characters without spaces, slashes, ?, #, % or control characters."""
+    """Raise ValidationError unless `value` is 1 to 128 characters, none of them a space, slash, ?, #, % or control."""
     if not isinstance(value, str) or not value or len(value) > MAX_LENGTH or not _FORM.fullmatch(value):
         raise ValidationError(
             "An id is 1 to %(max)d characters without spaces, slashes, ?, #, %% or control characters.",

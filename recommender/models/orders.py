@@ -1,4 +1,4 @@
-"""The cart and the orders made from it. A demo shop takes no payment, a real one plugs its own in after `orders.place`."""
+"""The cart and the orders made from it. No payment is taken; a real shop plugs its own in after `orders.place`."""
 
 from decimal import Decimal
 
@@ -13,6 +13,8 @@ from recommender.models.people import Visitor
 class CartLine(models.Model):
     """One item waiting in a visitor's cart."""
 
+    MAX_QUANTITY = 99  # pieces of one item
+
     visitor = models.ForeignKey(Visitor, on_delete=models.CASCADE, related_name="cart_lines")
     item = models.ForeignKey(Item, on_delete=models.CASCADE, related_name="+")
     quantity = models.PositiveIntegerField(default=1, validators=[MinValueValidator(1)])
@@ -23,6 +25,14 @@ class CartLine(models.Model):
     class Meta:
         ordering = ["added_at"]
         constraints = [models.UniqueConstraint(fields=["visitor", "item"], name="one_cart_line_per_item")]
+
+    def __str__(self) -> str:
+        return f"{self.quantity} x {self.item_id}"
+
+    @property
+    def limit(self) -> int:
+        """The most pieces that can be ordered now."""
+        return self.MAX_QUANTITY if self.item.stock is None else min(self.item.stock, self.MAX_QUANTITY)
 
     @property
     def total(self) -> Decimal:
@@ -60,6 +70,9 @@ class OrderLine(models.Model):
         constraints = [
             models.UniqueConstraint(fields=["order", "item", "unit_price"], name="one_order_line_per_item_price")
         ]
+
+    def __str__(self) -> str:
+        return f"{self.quantity} x {self.item_id}"
 
     @property
     def total(self) -> Decimal:

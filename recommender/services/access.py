@@ -3,23 +3,26 @@
 import hashlib
 import secrets
 from collections.abc import Sequence
+from contextlib import suppress
 from datetime import timedelta
 from typing import Any
 
+from django.db import OperationalError
 from django.db.models import Q
 from django.utils import timezone
 
 from recommender.models import ApiKey
 from recommender.services.errors import InvalidApiKey, InvalidInput, MissingScope
 
+MAX_NAME = 80  # characters
 PREFIX_LENGTH = 12  # "rs_" and nine characters: enough to tell keys apart, useless for guessing one
 TOUCH_EVERY = timedelta(minutes=1)  # last_used_at is for people; one write a minute is enough
 
 
 def create(name: str, scopes: Sequence[str], by: Any = None) -> tuple[ApiKey, str]:
     """A new key's row and the key itself, which cannot be read again. Raises InvalidInput."""
-    if not name.strip():
-        raise InvalidInput("Give the key a name, such as the program that will use it.")
+    if not 1 <= len(name.strip()) <= MAX_NAME:
+        raise InvalidInput(f"Give the key a name of at most {MAX_NAME} characters, such as the program that uses it.")
     if not scopes or set(scopes) - set(ApiKey.Scope.values):
         raise InvalidInput(f"scopes: one or more of {', '.join(ApiKey.Scope.values)}.")
     secret = f"rs_{secrets.token_urlsafe(32)}"
@@ -41,7 +44,8 @@ def authenticate(secret: str) -> ApiKey:
     now = timezone.now()
     stale = Q(last_used_at=None) | Q(last_used_at__lt=now - TOUCH_EVERY)
     if key.last_used_at is None or key.last_used_at < now - TOUCH_EVERY:
-        ApiKey.objects.filter(stale, pk=key.pk).update(last_used_at=now)
+        with suppress(OperationalError):  # a busy database is no reason to turn a reader away
+            ApiKey.objects.filter(stale, pk=key.pk).update(last_used_at=now)
     return key
 
 

@@ -1,17 +1,19 @@
 """The items on the shelves: what is in a category, what belongs to an item, and what staff should know of the shop."""
 
+import json
 from collections.abc import Mapping, Sequence
 from typing import Any
 
 from django.core.exceptions import ValidationError
-from django.db import transaction
+from django.db import IntegrityError, transaction
 from django.db.models import Avg, Count, F, Q, QuerySet
 
 from recommender.models import Category, Item, Review
 from recommender.models.ids import validate_external_id
-from recommender.services.errors import InvalidInput, UnknownItem
+from recommender.services.errors import InvalidInput, Refused, UnknownItem
 
-WRITABLE = ("title", "creator", "description", "price", "stock", "attributes", "active")
+TEXTS = ("title", "creator", "description")
+WRITABLE = (*TEXTS, "price", "stock", "attributes", "active")
 SORTS = {
     "title": ("title", "id"),
     "newest": ("-added_at", "id"),
@@ -19,6 +21,11 @@ SORTS = {
     "price": (F("price").asc(nulls_last=True), "title", "id"),
     "price-down": (F("price").desc(nulls_last=True), "title", "id"),
 }
+MAX_ATTRIBUTES_BYTES = 65_536  # of an item's attributes as JSON
+
+
+class UnknownCategory(Refused):
+    """There is no such category."""
 
 
 def departments() -> list[Category]:
@@ -54,6 +61,14 @@ def item(item_id: str) -> Item:
     return found
 
 
+def category(slug: str) -> Category:
+    """Raises UnknownCategory."""
+    found = Category.objects.filter(pk=slug).first() if "\x00" not in slug else None
+    if found is None:
+        raise UnknownCategory(f"{slug[:80]!r}.")
+    return found
+
+
 def some(item_ids: Sequence[str]) -> list[Item]:
     """The active items of these, in their order."""
     found = {item.id: item for item in visible_items().filter(id__in=item_ids)}
@@ -78,23 +93,38 @@ def mean_ratings(item_ids: Sequence[str]) -> dict[str, tuple[float, int]]:
     }
 
 
-@transaction.atomic
 def put(item_id: str, values: Mapping[str, Any]) -> tuple[Item, bool]:
     """Create or change one item; returns it and whether it is new. Fields that are not given stay as they are.
 
-    `category` is a slug; an unknown one is made, so that a catalogue can be sent item by item. Raises InvalidInput.
+    `category` is a slug; an unknown one is made, so that a catalogue can be sent item by item; None takes the item out
+    of its category. Raises InvalidInput.
     """
     if strange := sorted(set(values) - {*WRITABLE, "category"}):
         raise InvalidInput(f"No such field: {', '.join(strange)}. Fields: {', '.join((*WRITABLE, 'category'))}.")
-    found = Item.objects.filter(pk=item_id).first()
+    try:
+        validate_external_id(item_id)
+    except ValidationError as error:
+        raise InvalidInput(f"item_id: {' '.join(error.messages)}") from error
+    _check_texts(values)
+    _check_attributes(values.get("attributes"))
+    try:
+        return _put(item_id, values)
+    except IntegrityError:  # another request made the item or the category at this very moment
+        return _put(item_id, values)
+
+
+@transaction.atomic
+def _put(item_id: str, values: Mapping[str, Any]) -> tuple[Item, bool]:
+    # Locked, so that what is written back does not undo what an order takes from the stock meanwhile.
+    found = Item.objects.select_for_update().filter(pk=item_id).first()
     made = found is None
     chosen = found or Item(id=item_id)
     for name in WRITABLE:
         if name in values:
             setattr(chosen, name, values[name])
     try:
-        if values.get("category"):
-            chosen.category = ensure_category(values["category"])
+        if "category" in values:
+            chosen.category = ensure_category(values["category"]) if values["category"] else None
         chosen.full_clean()
     except ValidationError as error:
         raise InvalidInput(
@@ -102,6 +132,43 @@ def put(item_id: str, values: Mapping[str, Any]) -> tuple[Item, bool]:
         ) from error
     chosen.save(force_insert=made)
     return chosen, made
+
+
+def _check_texts(values: Mapping[str, Any]) -> None:
+    """Raises InvalidInput for what some database would refuse or turn into another text."""
+    for name in (*TEXTS, "category"):
+        value = values.get(name)
+        try:
+            _refuse_odd_characters(value)
+        except ValueError as error:
+            raise InvalidInput(f"{name} must be a text without NUL or broken characters.") from error
+        if not isinstance(value, str | None):
+            raise InvalidInput(f"{name} must be a text.")
+
+
+def _check_attributes(values: Any) -> None:
+    """Raises InvalidInput for what a JSON column of some database would refuse."""
+    try:
+        text = json.dumps(values, allow_nan=False)
+        _refuse_odd_characters(values)
+    except (TypeError, ValueError, RecursionError) as error:
+        raise InvalidInput("attributes must be JSON without NaN, infinity, NUL or broken characters.") from error
+    if len(text) > MAX_ATTRIBUTES_BYTES:
+        raise InvalidInput(f"attributes must be at most {MAX_ATTRIBUTES_BYTES:,} bytes of JSON.")
+
+
+def _refuse_odd_characters(value: Any) -> None:
+    if isinstance(value, str):
+        value.encode()
+        if "\x00" in value:
+            raise ValueError("A NUL character.")
+    elif isinstance(value, Mapping):
+        for name, inner in value.items():
+            _refuse_odd_characters(name)
+            _refuse_odd_characters(inner)
+    elif isinstance(value, list | tuple):
+        for inner in value:
+            _refuse_odd_characters(inner)
 
 
 def ensure_category(slug: str, name: str = "", parent: Category | None = None, position: int = 0) -> Category:

@@ -1,4 +1,4 @@
-"""What a service refuses, in the same tree as the engine's errors. Doors map them: API to problems, pages to messages."""
+"""What a service refuses, in one tree with the engine's errors. Doors map them: API to problems, pages to messages."""
 
 from recommender.engine.errors import RecommenderError
 

@@ -58,42 +58,57 @@ def read(until: datetime | None = None, config: EventWeights | None = None) -> E
 
 
 def without_repeats(log: EventLog) -> tuple[EventLog, int]:
-    """The log with quick repeats of the same thing counted once, and how many were left out."""
-    keys = [
-        np.unique(column.astype(str), return_inverse=True)[1] for column in (log.visitor_ids, log.item_ids, log.kinds)
-    ]
+    """The log with quick repeats of the same thing counted once, and how many were left out.
+
+    Every purchase counts. Of a visitor's ratings of an item the last one counts: it replaced the others.
+    """
+    keys = [_codes(column) for column in (log.visitor_ids, log.item_ids, log.kinds)]
     order = np.lexsort((log.times, *keys))
     same = np.ones(len(log) - 1, dtype=bool)
     for key in keys:
         same &= np.diff(key[order]) == 0
+    kinds, gaps_s = log.kinds[order[1:]], np.diff(log.times[order])
     repeat = np.zeros(len(log), dtype=bool)
-    repeat[order[1:]] = same & (np.diff(log.times[order]) < REPEAT_S) & (log.kinds[order[1:]] != "purchase")
+    repeat[order[1:]] = same & (gaps_s < REPEAT_S) & ~np.isin(kinds, ["purchase", "rating"])
+    repeat[order[:-1]] |= same & (kinds == "rating")
     return log.where(~repeat), int(repeat.sum())
 
 
 def interactions(log: EventLog, now: int | None = None, config: EventWeights | None = None) -> Interactions:
-    """The log weighed by kind and age and laid out by user and item; `now` (Unix seconds) defaults to its last event."""
+    """The log weighed by kind and age, laid out by user and item; `now` (Unix seconds) defaults to its last event."""
     weights = weigh(
         log.kinds, log.values, log.times, int(log.times[-1]) if now is None else now, config or conf().weights
     )
     users, user_rows = Ids.factorize(log.visitor_ids)
     items, item_rows = Ids.factorize(log.item_ids)
-    _, baskets = np.unique(log.sessions.astype(str), return_inverse=True)
-    return Interactions.build(users, items, user_rows, item_rows, weights, log.times, baskets)
+    return Interactions.build(users, items, user_rows, item_rows, weights, log.times, _baskets(user_rows, log.sessions))
 
 
 def purchases(log: EventLog, data: Interactions) -> Interactions:
     """The baskets that bought-together counts: purchases that name their session, over the rows of `data`."""
     bought = log.where((log.kinds == "purchase") & (log.sessions != ""))
-    _, baskets = np.unique(bought.sessions.astype(str), return_inverse=True)
+    user_rows = data.users.rows(bought.visitor_ids)
     return Interactions.build(
         data.users,
         data.items,
-        data.users.rows(bought.visitor_ids),
+        user_rows,
         data.items.rows(bought.item_ids),
         times=bought.times,
-        baskets=baskets,
+        baskets=_baskets(user_rows, bought.sessions),
     )
+
+
+def _baskets(user_rows: NDArray[np.int32], sessions: NDArray[np.object_]) -> NDArray[np.int64]:
+    """One number for each visitor's session, whatever other visitors call theirs; int64 (E,)."""
+    codes = _codes(sessions)
+    return user_rows.astype(np.int64) * (codes.max(initial=0) + 1) + codes
+
+
+def _codes(column: NDArray[np.object_]) -> NDArray[np.int64]:
+    """The same number for the same text, int64 (E,)."""
+    import pandas as pd  # not at the top: only workers learn
+
+    return pd.factorize(column)[0].astype(np.int64)
 
 
 def moment(unix_s: int) -> datetime:

@@ -3,7 +3,7 @@
 import math
 import re
 import uuid
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -23,10 +23,24 @@ MAX_BATCH = 1000  # events of one batch; about 250 kB of JSON
 EARLIEST = datetime(1990, 1, 1, tzinfo=UTC)  # before any web shop: a wrong unit or a zero date
 CLOCK_SKEW = timedelta(minutes=10)  # how far a client's clock may run ahead
 MAX_QUANTITY = 100_000
+FIELDS = (
+    "event_id",
+    "kind",
+    "item_id",
+    "user_id",
+    "session_id",
+    "value",
+    "occurred_at",
+    "session",
+    "rec_id",
+    "run_id",
+    "shelf",
+    "position",
+)  # of an event that comes from outside
 MAX_POSITION = 10_000
 MAX_CARDS = 100  # impressions of one beacon: more than any page shows
 SAME_VIEW = timedelta(seconds=30)  # a reload, a double click or a step back within this is one view
-_SHELF = re.compile(r"[a-z0-9_-]{1,32}")
+_SHELF = re.compile(r"[A-Za-z0-9_-]{1,32}")
 
 
 @dataclass(frozen=True)
@@ -166,8 +180,7 @@ def record_batch(rows: Sequence[Mapping[str, Any]]) -> BatchResult:
         try:
             event = _parse(row, items, runs, now)
         except InvalidInput as error:
-            event_id = row.get("event_id") if isinstance(row, Mapping) else None
-            result.rejected.append({"index": index, "event_id": event_id, "reason": error.detail})
+            result.rejected.append({"index": index, "event_id": _named(row), "reason": error.detail})
             continue
         if event.event_id in parsed:
             result.duplicates += 1
@@ -175,7 +188,7 @@ def record_batch(rows: Sequence[Mapping[str, Any]]) -> BatchResult:
             parsed[event.event_id] = event
     if parsed:
         with transaction.atomic():
-            _ensure_visitors({event.visitor_id for event in parsed.values()}, parsed.values())
+            _make_visitors({event.visitor_id for event in parsed.values()})
             result.accepted = _insert(list(parsed.values()))
         result.duplicates += len(parsed) - result.accepted
     return result
@@ -184,10 +197,14 @@ def record_batch(rows: Sequence[Mapping[str, Any]]) -> BatchResult:
 def _parse(row: Any, items: set[str], runs: set[int], now: datetime) -> Event:
     if not isinstance(row, Mapping):
         raise InvalidInput("An event is an object with fields.")
-    try:
-        event_id = uuid.UUID(str(row.get("event_id")))
-    except ValueError:
-        raise InvalidInput("event_id must be a UUID; make one per event and repeat it when you retry.") from None
+    for name, value in row.items():
+        if name not in FIELDS:
+            raise InvalidInput(f"{str(name)[:80]!r} is not a field of an event; they are {', '.join(FIELDS)}.")
+        if isinstance(value, str) and not _is_text(value):
+            raise InvalidInput(f"{name} is not valid Unicode text.")
+    event_id = _uuid(row.get("event_id"))
+    if event_id is None:
+        raise InvalidInput("event_id must be a UUID; make one per event and repeat it when you retry.")
     kind = row.get("kind")
     if not isinstance(kind, str) or kind not in Event.Kind.values:
         raise InvalidInput(f"kind must be one of {', '.join(Event.Kind.values)}.")
@@ -195,7 +212,11 @@ def _parse(row: Any, items: set[str], runs: set[int], now: datetime) -> Event:
     if not isinstance(item_id, str) or item_id not in items:
         raise InvalidInput(f"item_id {str(item_id)[:80]!r} is not in the catalogue; add the item first.")
     visitor_id = people.client_visitor_id(row.get("user_id"), row.get("session_id"))
-    run_id = row.get("run_id")
+    run_id, rec_id = row.get("run_id"), _uuid(row.get("rec_id"))
+    if run_id is not None and (isinstance(run_id, bool) or not isinstance(run_id, int)):
+        raise InvalidInput("run_id must be a whole number as an answer gave it.")
+    if rec_id is None and row.get("rec_id") is not None:
+        raise InvalidInput("rec_id must be a UUID as an answer gave it.")
     return Event(
         event_id=event_id,
         kind=kind,
@@ -205,8 +226,8 @@ def _parse(row: Any, items: set[str], runs: set[int], now: datetime) -> Event:
         occurred_at=parse_time(row.get("occurred_at"), now),
         received_at=now,
         session=_short(row, "session", 64),
-        rec_id=_optional_uuid(row, "rec_id"),
-        run_id=run_id if isinstance(run_id, int) and run_id in runs else None,
+        rec_id=rec_id,
+        run_id=run_id if run_id in runs else None,  # a run that was deleted since is no fault of the event
         shelf=_short(row, "shelf", 32),
         position=_position(row.get("position")),
     )
@@ -218,7 +239,7 @@ def parse_value(kind: str, value: Any) -> float | None:
         if kind == Event.Kind.RATING:
             raise InvalidInput("value: a rating needs its stars, 1 to 5.")
         return None
-    if isinstance(value, bool) or not isinstance(value, int | float) or not math.isfinite(value):
+    if not _is_finite(value):
         raise InvalidInput("value must be a finite number.")
     if kind == Event.Kind.RATING and not 1 <= value <= 5:
         raise InvalidInput("value: a rating's stars are 1 to 5.")
@@ -233,7 +254,7 @@ def parse_time(value: Any, now: datetime) -> datetime:
         return now
     if isinstance(value, datetime):
         moment: datetime | None = value
-    elif isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value):
+    elif _is_finite(value):
         try:
             moment = datetime.fromtimestamp(value, UTC)
         except (ValueError, OverflowError, OSError):
@@ -264,25 +285,49 @@ def _small_number(value: Any, largest: int) -> int | None:
 def _position(value: Any) -> int | None:
     if value is None:
         return None
-    if isinstance(value, bool) or not isinstance(value, int) or not 1 <= value <= 10_000:
-        raise InvalidInput("position must be a whole number from 1 to 10000.")
+    if isinstance(value, bool) or not isinstance(value, int) or not 1 <= value <= MAX_POSITION:
+        raise InvalidInput(f"position must be a whole number from 1 to {MAX_POSITION}.")
     return value
 
 
 def _short(row: Mapping[str, Any], name: str, limit: int) -> str:
-    value = row.get(name) or ""
+    value = row.get(name)
+    if value is None:
+        return ""
     if not isinstance(value, str) or len(value) > limit or "\x00" in value:
         raise InvalidInput(f"{name} must be a text of at most {limit} characters.")
     return value
 
 
-def _optional_uuid(row: Mapping[str, Any], name: str) -> uuid.UUID | None:
-    if row.get(name) is None:
-        return None
+def _uuid(value: Any) -> uuid.UUID | None:
     try:
-        return uuid.UUID(str(row[name]))
+        return uuid.UUID(value) if isinstance(value, str) else None
     except ValueError:
-        raise InvalidInput(f"{name} must be a UUID as an answer gave it.") from None
+        return None
+
+
+def _named(row: Any) -> str | None:
+    """What a refused row called itself, if that can be repeated in an answer."""
+    event_id = row.get("event_id") if isinstance(row, Mapping) else None
+    return event_id if isinstance(event_id, str) and len(event_id) <= 64 and _is_text(event_id) else None
+
+
+def _is_finite(value: Any) -> bool:
+    if isinstance(value, bool) or not isinstance(value, int | float):
+        return False
+    try:
+        return math.isfinite(value)
+    except OverflowError:  # an integer beyond every float
+        return False
+
+
+def _is_text(value: str) -> bool:
+    """JSON can escape half of a surrogate pair, which no database stores."""
+    try:
+        value.encode()
+    except UnicodeEncodeError:
+        return False
+    return True
 
 
 def _texts(rows: Sequence[Mapping[str, Any]], name: str) -> set[str]:
@@ -299,24 +344,31 @@ def _is_external_id(value: Any) -> bool:
         validate_external_id(value)
     except (ValidationError, TypeError):
         return False
-    return True
+    return _is_text(value)
 
 
-def _ensure_visitors(visitor_ids: set[str], events: Iterable[Event]) -> None:
-    """Make the rows that are missing, and lead events of merged guests to their accounts."""
-    known = dict(Visitor.objects.filter(id__in=visitor_ids).values_list("id", "merged_into_id"))
+def _make_visitors(visitor_ids: set[str]) -> None:
+    known = set(Visitor.objects.filter(id__in=visitor_ids).values_list("id", flat=True))
     Visitor.objects.bulk_create(
-        [Visitor(id=visitor_id, kind=people.kind_of(visitor_id)) for visitor_id in sorted(visitor_ids - known.keys())],
+        [Visitor(id=visitor_id, kind=people.kind_of(visitor_id)) for visitor_id in sorted(visitor_ids - known)],
         ignore_conflicts=True,
     )
-    for event in events:
-        event.visitor_id = known.get(event.visitor_id) or event.visitor_id
 
 
+@transaction.atomic
 def _insert(events: list[Event]) -> int:
-    """Insert what is new; returns how many were. A retry meets the unique event_id and changes nothing."""
-    new = {event.event_id for event in events} - set(
+    """Insert what is new, under the account where a guest has become one; returns how many were new.
+
+    The visitors are locked first, in one order everywhere: a retry that overtakes its first attempt waits here and
+    then finds those events, and a guest who logs in at this moment takes all of them along.
+    """
+    visitors = Visitor.objects.select_for_update(no_key=True).filter(id__in={event.visitor_id for event in events})
+    owners = dict(visitors.order_by("id").values_list("id", "merged_into_id"))
+    for event in events:
+        event.visitor_id = owners.get(event.visitor_id) or event.visitor_id
+    known = set(
         Event.objects.filter(event_id__in=[event.event_id for event in events]).values_list("event_id", flat=True)
     )
-    Event.objects.bulk_create([event for event in events if event.event_id in new], ignore_conflicts=True)
+    new = [event for event in events if event.event_id not in known]
+    Event.objects.bulk_create(new, ignore_conflicts=True)
     return len(new)

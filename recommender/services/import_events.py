@@ -1,4 +1,4 @@
-"""Events from a file: each row checked, the good ones kept, the others given back with a reason that helps mend them."""
+"""Events from a file: each row checked, good ones kept, the others given back with a reason that helps mend them."""
 
 import uuid
 from collections.abc import Mapping
@@ -28,6 +28,7 @@ from recommender.services.importing import (
     Stop,
     import_table,
     rejected_path,
+    rows_of,
 )
 from recommender.services.people import kind_of
 
@@ -35,7 +36,7 @@ FIELDS = ("user", "item", "time", "kind", "value", "session", "event_id")
 REQUIRED = ("user", "item", "time")
 TIME_UNITS = {"iso": 0, "s": 1_000_000, "ms": 1_000}  # microseconds of one unit
 AHEAD = timedelta(days=1)  # a clock or a zone may be off by hours, not by more
-UTC_MICROS = "datetime64[us, UTC]"
+UTC_MICROS = pd.DatetimeTZDtype("us", "UTC")
 MAX_SESSION = Event._meta.get_field("session").max_length or 64
 
 NO_FIELD = {name: f"no {name}: fill in the field" for name in REQUIRED}
@@ -135,7 +136,7 @@ class _EventWriter:
         """Check a chunk's rows and insert the good ones that are new."""
         now, started_at = timezone.now(), datetime.fromisoformat(state.started_at)
         rows, reasons = self._checked(frame, now)
-        rows["event_id"] = _event_ids(rows) if len(rows) else []
+        rows["event_id"] = _event_ids(rows)
         repeated = rows["event_id"].duplicated()
         # Rows of this import carry its start as received_at, which tells a repeated row from one imported before.
         there = dict(
@@ -166,7 +167,7 @@ class _EventWriter:
                     received_at=started_at,
                     session=row.session,
                 )
-                for row in new.itertuples(index=False)
+                for row in rows_of(new)
             ],
             ignore_conflicts=True,
         )
@@ -210,7 +211,7 @@ class _EventWriter:
 
 
 def _times(raw: pd.Series, text: pd.Series, options: EventOptions) -> pd.Series:
-    """Times in UTC, NaT where they cannot be read. An hour that a zone skips is moved on, one it repeats is the first."""
+    """Times in UTC, NaT where they cannot be read. An hour the zone skips is moved on, a repeated one is the first."""
     if pd.api.types.is_datetime64_any_dtype(raw):
         return _in_utc(raw, options.timezone)
     if options.time_unit != "iso":
@@ -233,10 +234,11 @@ def _in_utc(times: pd.Series, zone: str) -> pd.Series:
     return times.dt.tz_convert("UTC").astype(UTC_MICROS)
 
 
-def _event_ids(rows: pd.DataFrame) -> list[uuid.UUID]:
+def _event_ids(rows: pd.DataFrame) -> pd.Series:
     """The row's own UUID, or one made from its own event_id, or from all that the row says."""
     said = zip(rows["user"], rows["item"], rows["kind"], rows["time"].astype("int64"), rows["value"], rows["session"])  # noqa: B905  one frame
-    return [_event_id(own, content) for own, content in zip(rows["event_id"], said, strict=True)]
+    ids = [_event_id(own, content) for own, content in zip(rows["event_id"], said, strict=True)]
+    return pd.Series(ids, index=rows.index, dtype="object")
 
 
 def _event_id(own: str, content: tuple[object, ...]) -> uuid.UUID:
@@ -263,7 +265,7 @@ def _known_items(column: pd.Series) -> set[str]:
     return set(Item.objects.filter(id__in=column.unique().tolist()).values_list("id", flat=True))
 
 
-def _ensure_visitors(wanted: set[str], state: State) -> dict[str, str | None]:
+def _ensure_visitors(wanted: set[str], state: State) -> Mapping[str, str | None]:
     """Make the visitors that are missing; returns the account that each known one was merged into, or None."""
     known = dict(Visitor.objects.filter(id__in=wanted).values_list("id", "merged_into_id"))
     made = [Visitor(id=visitor, kind=kind_of(visitor)) for visitor in sorted(wanted - known.keys())]

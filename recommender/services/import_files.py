@@ -21,7 +21,6 @@ from recommender.engine.errors import InvalidDataset
 
 CHUNK_ROWS = 5_000  # rows of one chunk, written in one transaction: about 5 MB of objects, well under a second
 BLOCK = 1 << 20  # bytes read at once where a file is only looked through
-SAMPLE = 1_000  # JSON lines looked at to learn the names of the fields
 DELIMITERS = ",;\t|"
 CSV, JSON_LINES, PARQUET = (".csv", ".tsv", ".txt"), (".jsonl", ".ndjson", ".json"), (".parquet", ".pq")
 
@@ -133,7 +132,7 @@ class CsvFile:
                 reason = "a different number of fields than the header: put quotes around fields with a delimiter"
                 yield reason, self.delimiter.join(cells)[:200]
             else:
-                yield [cell.replace("\x00", "") for cell in cells[:width]]
+                yield cells[:width]
 
 
 class JsonLinesFile:
@@ -143,11 +142,15 @@ class JsonLinesFile:
 
     def __init__(self, path: Path) -> None:
         self.path, self.total, self.encoding = path, path.stat().st_size, _encoding(path)
+        names: dict[str, None] = {}
+        # Every line is looked at: a field such as a rating's value may first appear late.
         with _text(path, self.encoding) as (text, _):
-            parsed = [_parse_line(line) for line in islice((line for line in text if line.strip()), SAMPLE)]
-        if parsed and not any(isinstance(value, dict) for value in parsed):
+            for line in text:
+                if isinstance(value := _parse_line(line), dict):
+                    names.update(dict.fromkeys(value))
+        if not names:
             raise InvalidDataset(f"{path.name} is not JSON lines: write one object {{...}} per line, without an array.")
-        self.columns = list(dict.fromkeys(name for value in parsed if isinstance(value, dict) for name in value))
+        self.columns = list(names)
 
     def chunks(self, skip: int = 0) -> Iterator[Chunk]:
         with _text(self.path, self.encoding) as (text, tell):
@@ -191,8 +194,9 @@ class ParquetFile:
                 start, done = done, done + batch.num_rows
                 if done <= skip:
                     continue
-                # Objects, so that a missing value does not turn whole numbers into floats.
-                frame = batch.to_pandas(integer_object_nulls=True)
+                # Objects, so that a missing value does not turn whole numbers into floats; without pandas' own
+                # metadata, which would make a column that was an index one again.
+                frame = batch.to_pandas(integer_object_nulls=True, ignore_metadata=True)
                 frame.index = pd.RangeIndex(start + 1, done + 1)
                 yield Chunk(frame[max(skip - start, 0) :], [], done)
         except (pa.ArrowException, OSError) as error:
@@ -200,16 +204,16 @@ class ParquetFile:
 
 
 def as_text(column: pd.Series) -> pd.Series:
-    """A column's values as stripped texts, "" where there is none; the whole number 5.0 is "5"."""
+    """A column's values as stripped texts without NUL, "" where there is none; the whole number 5.0 is "5"."""
     return pd.Series([_as_text(value) for value in column], index=column.index, dtype="str")
 
 
 def _as_text(value: Any) -> str:
     if isinstance(value, str):
-        return value.strip()
+        return value.replace("\x00", "").strip()  # PostgreSQL holds no NUL
     if isinstance(value, dict | list | np.ndarray):
         return json.dumps(value, default=str)
-    if value is None or value is pd.NaT or value != value:  # NaN differs from itself
+    if pd.isna(value):
         return ""
     return str(int(value)) if isinstance(value, float) and value.is_integer() else str(value)
 

@@ -103,7 +103,7 @@ class _ItemWriter:
         there = Item.objects.in_bulk(text["id"].unique().tolist()) if "id" in text else {}
         reasons = self._reasons(frame.index, text, set(there))
         good = reasons.index[reasons == ""]
-        rows = pd.DataFrame(text).loc[good].to_dict("records")
+        rows: list[Any] = pd.DataFrame(text).loc[good].to_dict("records")
         slugs = self._categories([row.get("category", "") for row in rows], state)
         made: dict[str, Item] = {}
         changed: dict[str, Item] = {}

@@ -1,11 +1,13 @@
 """A real shop's invoices as catalogue, visitors, orders and purchases: UCI's Online Retail, in all its forms."""
 
 import uuid
+import zlib
 from collections.abc import Collection, Iterator, Mapping
 from datetime import datetime
 from decimal import Decimal
 from pathlib import Path
 from typing import Any
+from xml.etree.ElementTree import ParseError
 from zipfile import BadZipFile
 
 import numpy as np
@@ -29,6 +31,7 @@ from recommender.services.importing import (
     State,
     Stop,
     rejected_path,
+    rows_of,
 )
 from recommender.services.people import kind_of
 
@@ -77,7 +80,7 @@ def import_shop(
     lines = _lines(kept, SHOPS[shop])
     checkpoint = Checkpoint(shop, source, {})
     state = None if dry_run else checkpoint.load()
-    if state is None or not Event.objects.filter(event_id=state.last or None).exists():
+    if state is None or not (state.last and Event.objects.filter(event_id=state.last).exists()):
         state = State()
     resumed_after, complete = state.rows, True
     if not dry_run:
@@ -159,6 +162,8 @@ def _spreadsheet(path: Path, progress: Progress, stop: Stop) -> pd.DataFrame | N
                         return None
             if cells:
                 parts.append(pd.DataFrame(cells, columns=header, dtype=object))
+    except (BadZipFile, ParseError, KeyError, ValueError, zlib.error) as error:
+        raise InvalidDataset(f"{path.name} is damaged: {error}") from error
     finally:
         book.close()
     return pd.concat(parts, ignore_index=True) if parts else pd.DataFrame(columns=list(COLUMNS))
@@ -211,7 +216,7 @@ def _write_catalogue(kept: pd.DataFrame, state: State, zone: str) -> None:
             attributes=row.attributes,
             added_at=first.to_pydatetime(),
         )
-        for row, first in zip(catalogue.itertuples(), added, strict=True)
+        for row, first in zip(rows_of(catalogue), added, strict=True)
     }
     for keys in _chunks(list(items)):
         _insert_missing(state, "items", Item, {key: items[key] for key in keys})
@@ -229,7 +234,7 @@ def _write_lines(shop: str, chunk: pd.DataFrame, state: State) -> None:
             placed_at=row.order_at.to_pydatetime(),
             total=_money(row.order_total),
         )
-        for row in chunk.drop_duplicates("invoice").itertuples(index=False)
+        for row in rows_of(chunk.drop_duplicates("invoice"))
     }
     _insert_missing(state, "orders", Order, orders, counted=chunk.loc[chunk["new_order"], "invoice"])
     there = set(OrderLine.objects.filter(order_id__in=list(orders)).values_list("order_id", "item_id", "unit_price"))
@@ -237,13 +242,13 @@ def _write_lines(shop: str, chunk: pd.DataFrame, state: State) -> None:
         OrderLine(
             order_id=row.invoice, item_id=row.stock_code, quantity=row.quantity, unit_price=_money(row.unit_price)
         )
-        for row in chunk.itertuples(index=False)
+        for row in rows_of(chunk)
     ]
     new_lines = [line for line in lines if (line.order_id, line.item_id, line.unit_price) not in there]
     OrderLine.objects.bulk_create(new_lines, ignore_conflicts=True)
     state.wrote("order lines").add(new=len(new_lines), known=len(lines) - len(new_lines))
     events: dict[Any, Model] = {}
-    for row in chunk[chunk["bought"] > 0].itertuples(index=False):
+    for row in rows_of(chunk[chunk["bought"] > 0]):
         event_id = uuid.uuid5(NAMESPACE, f"{shop}/{row.invoice}/{row.stock_code}")
         events[event_id] = Event(
             event_id=event_id,

@@ -10,7 +10,7 @@ import io
 import json
 import os
 import uuid
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
@@ -176,6 +176,11 @@ def rejected_path(given: Path | None, source: Path, name: str) -> Path:
     return path
 
 
+def rows_of(frame: pd.DataFrame) -> Iterator[Any]:
+    """The frame's rows as named tuples; Any, because pandas' types let each cell be anything."""
+    yield from frame.itertuples()
+
+
 def import_table(
     table: TableFile,
     write: Callable[[pd.DataFrame, State], Outcome],
@@ -226,8 +231,8 @@ def _account(state: State, chunk: Chunk, outcome: Outcome, rejected: RejectedRow
     state.report.read += chunk.rows
     state.report.kept += len(outcome.reasons) - len(refused)
     state.last = outcome.last or state.last
-    for cause, rows in refused.value_counts(sort=False).items():
-        state.report.drop(str(cause), rows)
+    for cause, count in refused.value_counts(sort=False).items():
+        state.report.drop(str(cause), count)
     for broken in chunk.broken:
         state.report.drop(broken.reason, 1)
     rows: list[Sequence[object]] = [

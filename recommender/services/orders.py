@@ -15,7 +15,7 @@ from recommender.models import CartLine, Event, Item, Order, OrderLine, Visitor
 from recommender.services import events
 from recommender.services.errors import CartProblem
 
-MAX_QUANTITY = 99  # of one item in one cart
+MAX_QUANTITY = CartLine.MAX_QUANTITY
 
 
 @dataclass(frozen=True)
@@ -47,8 +47,8 @@ def add(visitor: Visitor, item: Item, quantity: int = 1, source: events.Source =
     """Put pieces into the cart and record it. Raises CartProblem when the item cannot be bought."""
     if not item.can_be_bought:
         raise CartProblem(f"{item.title} cannot be bought at the moment.")
-    # One cart is changed by one request at a time, so that a double click cannot make a line twice.
-    Visitor.objects.select_for_update().get(pk=visitor.pk)
+    _check_quantity(item, quantity)
+    _lock_cart(visitor)
     line = CartLine.objects.filter(visitor=visitor, item=item).first()
     _check_quantity(item, (line.quantity if line else 0) + quantity)
     if line:
@@ -65,12 +65,12 @@ def change(visitor_id: str, item_id: str, quantity: int) -> None:
     line = CartLine.objects.filter(visitor_id=visitor_id, item_id=item_id).select_related("item").first()
     if line is None:
         return
+    mine = CartLine.objects.filter(pk=line.pk)  # it may be gone by now, and nothing is to be done then
     if quantity <= 0:
-        line.delete()
+        mine.delete()
         return
     _check_quantity(line.item, quantity)
-    line.quantity = quantity
-    line.save(update_fields=["quantity"])
+    mine.update(quantity=quantity)
 
 
 @transaction.atomic
@@ -95,8 +95,8 @@ def place(visitor: Visitor, to: Address) -> Order:
 
     Raises CartProblem, naming the items, when the cart is empty or something sold out meanwhile; nothing changes then.
     """
-    # Locked, so that a form sent twice finds an empty cart the second time instead of ordering again.
-    cart = list(CartLine.objects.select_for_update().filter(visitor=visitor).order_by("added_at"))
+    _lock_cart(visitor)  # so that a form sent twice finds an empty cart the second time instead of ordering again
+    cart = list(CartLine.objects.filter(visitor=visitor).order_by("added_at"))
     if not cart:
         raise CartProblem("It is empty.")
     wanted = Item.objects.select_for_update().filter(id__in=[line.item_id for line in cart])
@@ -119,9 +119,7 @@ def place(visitor: Visitor, to: Address) -> Order:
         if item.stock is not None:
             item.stock -= line.quantity
             item.save(update_fields=["stock"])
-        events.record(
-            visitor, item, Event.Kind.PURCHASE, value=line.quantity, session=order.id, source=source_of(line)
-        )
+        events.record(visitor, item, Event.Kind.PURCHASE, value=line.quantity, session=order.id, source=source_of(line))
     order.save(update_fields=["total"])
     CartLine.objects.filter(pk__in=[line.pk for line in cart]).delete()
     return order
@@ -143,7 +141,14 @@ def new_order_id() -> str:
     return f"{timezone.now():%y%m%d}-{''.join(secrets.choice(alphabet) for _ in range(6))}"
 
 
+def _lock_cart(visitor: Visitor) -> None:
+    """One cart is changed by one request at a time, so that a double click cannot make a line or an order twice."""
+    Visitor.objects.select_for_update().get(pk=visitor.pk)
+
+
 def _check_quantity(item: Item, quantity: int) -> None:
+    if quantity < 1:
+        raise CartProblem("Choose a quantity of 1 or more.")
     if quantity > MAX_QUANTITY:
         raise CartProblem(f"At most {MAX_QUANTITY} pieces of one item.")
     if item.stock is not None and quantity > item.stock:
@@ -155,11 +160,6 @@ def _kept(source: events.Source) -> dict[str, str]:
 
 
 def source_of(line: CartLine) -> events.Source:
-    """The recommendation that a line came from."""
+    """The recommendation that a line came from, as far as it is still there."""
     kept: Mapping[str, Any] = line.source
-    return events.Source(
-        rec_id=kept.get("rec_id"),  # type: ignore[arg-type]  Django takes the text form
-        run_id=int(kept["run_id"]) if kept.get("run_id") else None,
-        shelf=kept.get("shelf", ""),
-        position=int(kept["position"]) if kept.get("position") else None,
-    )
+    return events.source(kept.get("rec_id"), kept.get("run_id"), kept.get("shelf"), kept.get("position"))

@@ -2,7 +2,7 @@
 
 import uuid
 
-from django.contrib.auth.models import AbstractBaseUser
+from django.contrib.auth.models import AbstractBaseUser, User
 from django.core.exceptions import ValidationError
 from django.db import transaction
 
@@ -34,15 +34,21 @@ def ensure(visitor_id: str) -> Visitor:
     return visitor.merged_into or visitor
 
 
-def ensure_for_account(user: AbstractBaseUser) -> Visitor:
+def ensure_for_account(user: User) -> Visitor:
     visitor, _ = Visitor.objects.get_or_create(
         id=visitor_id_for_account(user), defaults={"kind": Visitor.Kind.ACCOUNT, "account": user}
     )
+    if visitor.account_id is None:  # an API client spoke of the account before its shopper came
+        visitor.account = user
+        visitor.save(update_fields=["account"])
     return visitor
 
 
 def client_visitor_id(user_id: str | None, session_id: str | None) -> str:
     """The visitor id that an API client means. Raises InvalidInput unless exactly one valid id is given."""
+    for name, value in (("user_id", user_id), ("session_id", session_id)):
+        if value is not None and not isinstance(value, str):
+            raise InvalidInput(f"{name} must be a text.")
     if bool(user_id) == bool(session_id):
         raise InvalidInput("Give either user_id or session_id.")
     visitor_id = user_id or f"{SESSION}{session_id}"
@@ -61,22 +67,43 @@ def merge(guest_id: str, account: Visitor) -> int:
 
     The guest's row stays and points at the account, so that a page still open under the old cookie keeps working.
     """
-    guest = Visitor.objects.filter(id=guest_id, kind=Visitor.Kind.GUEST, merged_into=None).first()
-    if guest is None or guest.pk == account.pk:
+    # Locked in one order everywhere: what is recorded at this moment comes along or goes to the account itself.
+    both = Visitor.objects.select_for_update().filter(id__in=[guest_id, account.pk]).order_by("id")
+    guest = next((row for row in both if row.pk == guest_id), None)
+    if guest is None or guest.kind != Visitor.Kind.GUEST or guest.merged_into_id or guest.pk == account.pk:
         return 0
     moved = Event.objects.filter(visitor=guest).update(visitor=account)
     Order.objects.filter(visitor=guest).update(visitor=account)
-    reviewed = Review.objects.filter(visitor=account).values("item_id")
-    Review.objects.filter(visitor=guest).exclude(item_id__in=reviewed).update(visitor=account)
-    mine = {line.item_id: line for line in CartLine.objects.filter(visitor=account)}
-    for line in CartLine.objects.filter(visitor=guest):
-        if kept := mine.get(line.item_id):
-            kept.quantity += line.quantity
-            kept.save(update_fields=["quantity"])
-            line.delete()
-        else:
-            line.visitor = account
-            line.save(update_fields=["visitor"])
+    _merge_reviews(guest, account)
+    _merge_carts(guest, account)
     guest.merged_into = account
     guest.save(update_fields=["merged_into"])
     return moved
+
+
+def _merge_reviews(guest: Visitor, account: Visitor) -> None:
+    """One review of an item each: where both wrote one, the later stays."""
+    mine = {review.item_id: review for review in Review.objects.filter(visitor=account)}
+    for review in Review.objects.filter(visitor=guest):
+        own = mine.get(review.item_id)
+        if own and own.created_at >= review.created_at:
+            review.delete()
+            continue
+        if own:
+            own.delete()
+        review.visitor = account
+        review.save(update_fields=["visitor"])
+
+
+def _merge_carts(guest: Visitor, account: Visitor) -> None:
+    """Quantities add up as far as the stock and the limit of a line allow."""
+    mine = {line.item_id: line for line in CartLine.objects.filter(visitor=account)}
+    for line in CartLine.objects.filter(visitor=guest).select_related("item"):
+        own = mine.get(line.item_id)
+        if own is None:
+            line.visitor = account
+            line.save(update_fields=["visitor"])
+            continue
+        own.quantity = max(own.quantity, min(own.quantity + line.quantity, line.limit))
+        own.save(update_fields=["quantity"])
+        line.delete()

@@ -6,7 +6,7 @@ from typing import Any
 from django.db import transaction
 
 from recommender.conf import conf
-from recommender.engine.artifact import open_artifact
+from recommender.engine.model import open_model
 from recommender.models import Publication, Run
 from recommender.services.errors import InvalidInput, NothingToRollBackTo, RunNotPublishable, UnknownRun
 
@@ -26,7 +26,7 @@ def live_run() -> Run | None:
 def publish(run_id: int, reason: str, by: Any = None) -> Publication:
     """Make a finished run serve from the next request on.
 
-    Its artifact is opened and its hashes checked first, so that a damaged one never goes live.
+    Its artifact is opened and its hashes checked first, so that one that could not serve never goes live.
     A run that the gate refused can be published by a person who gives a reason.
     Raises UnknownRun, InvalidInput, RunNotPublishable, ArtifactMissing, ArtifactDamaged.
     """
@@ -35,16 +35,19 @@ def publish(run_id: int, reason: str, by: Any = None) -> Publication:
         raise UnknownRun(f"Run {run_id}.")
     if run.status not in (Run.Status.SUCCEEDED, Run.Status.REFUSED) or not run.artifact:
         raise RunNotPublishable(f"Run {run.pk} is {run.get_status_display()}.")
-    open_artifact(conf().artifacts_dir / run.artifact)
+    open_model(conf().artifacts_dir / run.artifact)
     return _point(run, Publication.Action.PUBLISH, reason, by)
 
 
 def roll_back(reason: str, by: Any = None) -> Publication:
-    """Make the run that served before the live one serve again. Raises NothingToRollBackTo, InvalidInput."""
+    """Make the run that served before the live one serve again.
+
+    Raises NothingToRollBackTo, InvalidInput, ArtifactMissing, ArtifactDamaged.
+    """
     target = roll_back_target()
     if target is None:
         raise NothingToRollBackTo()
-    open_artifact(conf().artifacts_dir / target.artifact)
+    open_model(conf().artifacts_dir / target.artifact)
     return _point(target, Publication.Action.ROLL_BACK, reason, by)
 
 
@@ -58,7 +61,8 @@ def roll_back_target() -> Run | None:
     seen: list[int] = []  # the runs published and not rolled back from, oldest first
     for run_id, action in Publication.objects.order_by("id").values_list("run_id", "action"):
         if action == Publication.Action.ROLL_BACK:
-            seen = seen[: seen.index(run_id) + 1] if run_id in seen else [run_id]
+            while seen and seen[-1] != run_id:
+                seen.pop()
         elif run_id is not None and (not seen or seen[-1] != run_id):
             seen.append(run_id)
     live = live_run_id()
@@ -73,10 +77,13 @@ def sweep_artifacts() -> list[str]:
     idle = Run.objects.exclude(artifact="").exclude(pk__in=published).order_by("-id")
     removed = []
     for run in idle[conf().keep_artifacts :]:
+        with transaction.atomic():
+            Run.objects.select_for_update().get(pk=run.pk)
+            if Publication.objects.filter(run=run).exists():  # at this very moment
+                continue
+            Run.objects.filter(pk=run.pk).update(artifact="")
         shutil.rmtree(conf().artifacts_dir / run.artifact, ignore_errors=True)
         removed.append(run.artifact)
-        run.artifact = ""
-        run.save(update_fields=["artifact"])
     return removed
 
 
@@ -85,5 +92,6 @@ def _point(run: Run | None, action: str, reason: str, by: Any) -> Publication:
     reason = reason.strip()
     if not reason or len(reason) > MAX_REASON:
         raise InvalidInput(f"Give a reason of at most {MAX_REASON} characters; it is kept in the history.")
-    previous = live_run_id()
-    return Publication.objects.create(run=run, previous_id=previous, action=action, reason=reason, by=by)
+    if run and not Run.objects.select_for_update().get(pk=run.pk).artifact:
+        raise RunNotPublishable(f"The artifact of run {run.pk} was swept away.")
+    return Publication.objects.create(run=run, previous_id=live_run_id(), action=action, reason=reason, by=by)

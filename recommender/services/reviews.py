@@ -8,6 +8,8 @@ from recommender.models import Event, Item, Review, Visitor
 from recommender.services import events
 from recommender.services.errors import InvalidInput
 
+MAX_BODY = Review._meta.get_field("body").max_length or 5000  # characters
+
 
 @transaction.atomic
 def write(visitor: Visitor, item: Item, stars: int, title: str = "", body: str = "", author_name: str = "") -> Review:
@@ -20,6 +22,8 @@ def write(visitor: Visitor, item: Item, stars: int, title: str = "", body: str =
         body.strip(),
         author_name.strip(),
     )
+    if len(review.body) > MAX_BODY:  # which Django leaves to forms
+        raise InvalidInput(f"A review has at most {MAX_BODY:,} characters.")
     try:
         review.full_clean(validate_unique=False, validate_constraints=False)
     except ValidationError as error:

@@ -1,5 +1,6 @@
-"""What a run says of itself while it works: its stage, share, heartbeat and memory; and how it hears of a cancellation."""
+"""What a run says of itself while it works (stage, share, heartbeat, memory) and how it hears of a cancellation."""
 
+import logging
 import resource
 import sys
 import threading
@@ -9,11 +10,14 @@ from contextlib import contextmanager
 from pathlib import Path
 from types import TracebackType
 
-from django.db import connection
+from django.db import DatabaseError, connection
+from django.db.models import QuerySet
 from django.utils import timezone
 
 from recommender.engine.errors import Cancelled
 from recommender.models import Run
+
+log = logging.getLogger(__name__)
 
 HEARTBEAT_S = 2.0  # seconds between heartbeats; also how soon a cancellation is heard
 WRITE_EVERY_S = 0.5  # seconds between writes of the progress, which may be reported far more often
@@ -78,7 +82,15 @@ class RunMonitor:
         self.run.share_done = min(1.0, (before + min(max(share, 0.0), 1.0) * self._shares[self.run.stage]) / whole)
         self.run.message = message[:300]
         self.run.heartbeat_at = timezone.now()
-        self.run.save(update_fields=["stage", "share_done", "message", "heartbeat_at", "stages"])
+        self.save("stage", "share_done", "message", "heartbeat_at", "stages")
+
+    def save(self, *fields: str) -> None:
+        """Write fields of the run. Raises Cancelled when it is no longer this try's: ended, or given to another."""
+        if not self._mine().update(**{name: getattr(self.run, name) for name in fields}):
+            raise Cancelled()
+
+    def _mine(self) -> QuerySet[Run]:
+        return Run.objects.filter(pk=self.run.pk, status=Run.Status.RUNNING, tries=self.run.tries)
 
     def _beat(self) -> None:
         beaten = 0.0
@@ -87,12 +99,17 @@ class RunMonitor:
                 self._peak_bytes = max(self._peak_bytes, resident_bytes())
                 if time.monotonic() - beaten >= HEARTBEAT_S:
                     beaten = time.monotonic()
-                    mine = Run.objects.filter(pk=self.run.pk, status=Run.Status.RUNNING, tries=self.run.tries)
-                    mine.update(heartbeat_at=timezone.now())
-                    # A row that is no longer this try's was taken over or ended by someone else: stop working on it.
-                    if not mine.filter(cancel_requested=False).exists():
-                        self._cancelled.set()
+                    self._report()
         finally:
+            connection.close()
+
+    def _report(self) -> None:
+        try:
+            self._mine().update(heartbeat_at=timezone.now())
+            if not self._mine().filter(cancel_requested=False).exists():
+                self._cancelled.set()
+        except DatabaseError as error:  # busy or restarting: the next beat tries again, on a new connection
+            log.warning("The heartbeat of run %s could not be written: %s", self.run.pk, error)
             connection.close()
 
 

@@ -26,9 +26,13 @@ def search(query: str) -> QuerySet[Item]:
     items = catalogue.visible_items()
     score = Value(0, output_field=IntegerField())
     for word in found:
+        # SQLite knows upper and lower case of ASCII letters only, so that É needs to be asked for besides é.
+        forms = [word] if word.isascii() else list(dict.fromkeys((word, word.capitalize(), word.upper())))
         anywhere = Q()
         for field, worth in FIELDS.items():
-            holds = Q(**{f"{field}__icontains": word})
+            holds = Q()
+            for form in forms:
+                holds |= Q(**{f"{field}__icontains": form})
             anywhere |= holds
             score = score + Case(When(holds, then=Value(worth)), default=Value(0))  # type: ignore[assignment]
         items = items.filter(anywhere)

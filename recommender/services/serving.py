@@ -10,6 +10,7 @@ import time
 import uuid
 from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass, field
+from typing import Any
 
 import numpy as np
 from django.db.models import Count, Q
@@ -23,13 +24,14 @@ from recommender.engine.model import LiveModel, open_model
 from recommender.engine.ranking.diversify import diversify
 from recommender.engine.ranking.explain import explain
 from recommender.models import Event, Item, Run
-from recommender.services import publishing
-from recommender.services.errors import InvalidInput, UnknownItem
+from recommender.services import catalogue, publishing
+from recommender.services.errors import InvalidInput
 
 log = logging.getLogger(__name__)
 
 MAX_RESULTS = 100
 POOL = 4  # candidates per wanted result, so that filters and diversity have something to choose from
+OPEN_AGAIN_AFTER_S = 30.0  # seconds until an artifact that could not be opened is looked at again
 POPULAR_FOR_S = 60.0  # seconds a process keeps its list of popular items when no model serves
 RELEVANCE = 0.8  # share of relevance against novelty within a list (lambda of maximal marginal relevance)
 POPULAR_REASON = "Popular with other shoppers"
@@ -76,14 +78,21 @@ class History:
     kinds: list[str]
     weights: np.ndarray
     times: np.ndarray
+    older: frozenset[str] = frozenset()
+    """Items of events before these: known to the visitor, so not to be recommended."""
 
     def __bool__(self) -> bool:
         return bool(self.item_ids)
+
+    @property
+    def known(self) -> set[str]:
+        return {*self.item_ids, *self.older}
 
 
 NO_HISTORY = History([], [], np.zeros(0, np.float32), np.zeros(0, np.int64))
 
 _opened: dict[int, LiveModel] = {}
+_broken: dict[int, float] = {}  # runs that could not be opened: when (monotonic seconds) to try again
 _opening = threading.Lock()
 
 
@@ -100,11 +109,14 @@ def live() -> Live:
 
 
 def _open(run_id: int) -> LiveModel | None:
+    if time.monotonic() < _broken.get(run_id, 0.0):  # hashing a damaged artifact for every request would cost us dear
+        return None
     artifact = Run.objects.values_list("artifact", flat=True).get(pk=run_id)
     try:
         model = open_model(conf().artifacts_dir / artifact)
-    except RecommenderError:
+    except (RecommenderError, OSError):
         log.exception("Run %s is live but cannot be opened; popular items serve instead.", run_id)
+        _broken[run_id] = time.monotonic() + OPEN_AGAIN_AFTER_S
         return None
     _opened.clear()  # the previous model's files stay mapped until the last request that holds it is done
     _opened[run_id] = model
@@ -115,15 +127,13 @@ def history(visitor_id: str | None) -> History:
     """The events that say something about a visitor's taste: the latest, weighed by kind and age."""
     if not visitor_id:
         return NO_HISTORY
-    rows = list(
-        Event.objects.filter(visitor_id=visitor_id)
-        .exclude(kind__in=NOT_LEARNED)
-        .order_by("-occurred_at", "-id")
-        .values_list("item_id", "kind", "value", "occurred_at")[: conf().history_length]
-    )[::-1]
+    mine = Event.objects.filter(visitor_id=visitor_id).exclude(kind__in=NOT_LEARNED)
+    latest = mine.order_by("-occurred_at", "-id").values_list("item_id", "kind", "value", "occurred_at")
+    rows = list(latest[: conf().history_length])
     if not rows:
         return NO_HISTORY
-    item_ids, kinds, values, moments = zip(*rows, strict=True)
+    older = frozenset(mine.values_list("item_id", flat=True).distinct()) if len(rows) == conf().history_length else ()
+    item_ids, kinds, values, moments = zip(*_without_replaced(rows)[::-1], strict=True)
     times = np.array([int(moment.timestamp()) for moment in moments], dtype=np.int64)
     # Age counts from the visitor's own latest event: a shopper who returns after a year is not a stranger.
     weights = weigh(
@@ -133,7 +143,20 @@ def history(visitor_id: str | None) -> History:
         int(times[-1]),
         conf().weights,
     )
-    return History(list(item_ids), list(kinds), weights, times)
+    return History(list(item_ids), list(kinds), weights, times, frozenset(older))
+
+
+def _without_replaced(rows: Sequence[tuple[str, str, Any, Any]]) -> list[tuple[str, str, Any, Any]]:
+    """Events, latest first, without the ratings that a later one of the same item replaced; as in training."""
+    rated: set[str] = set()
+    kept = []
+    for row in rows:
+        item_id, kind = row[:2]
+        if kind != Event.Kind.RATING or item_id not in rated:
+            kept.append(row)
+        if kind == Event.Kind.RATING:
+            rated.add(item_id)
+    return kept
 
 
 def recommend(
@@ -155,7 +178,7 @@ def recommend(
                 return shelf
         except Exception:
             log.exception("The model of run %s failed; popular items serve instead.", current.run_id)
-    return popular(n, category=category, exclude={*exclude, *past.item_ids}, current=current)
+    return popular(n, category=category, exclude={*exclude, *past.known}, current=current)
 
 
 def _by_model(current: Live, past: History, n: int, category: str | None, exclude: Collection[str]) -> Shelf | None:
@@ -163,14 +186,15 @@ def _by_model(current: Live, past: History, n: int, category: str | None, exclud
     assert model is not None
     rows = model.items.rows(past.item_ids)
     known = rows != UNKNOWN
-    if not (past.weights[known] > 0).any():
-        return None
     histories = Histories.single(rows[known], past.weights[known], past.times[known])
+    _, place = np.unique(histories.item_rows, return_inverse=True)
+    if not (np.bincount(place, weights=histories.weights) > 0).any():  # nothing that speaks for anything
+        return None
     shut_out = np.zeros(len(model), dtype=bool)
     if category:
         shut_out[:] = True
         shut_out[_rows(model, _ids_in(category))] = False
-    shut_out[_rows(model, [*past.item_ids, *exclude])] = True
+    shut_out[_rows(model, [*past.known, *exclude])] = True
     ranked, scored = model.recommend(histories, n * POOL, exclude_rows=np.flatnonzero(shut_out))
     ranked, scored = ranked[0], scored[0]
     items = _available(model.items.ids(ranked[ranked != UNKNOWN]), category)
@@ -233,9 +257,7 @@ def bought_together(item_id: str, n: int = 10, *, exclude: Collection[str] = (),
 
 def _neighbours(item_id: str, n: int, exclude: Collection[str], current: Live, kind: str) -> Shelf:
     n = _checked(n)
-    item = Item.objects.filter(pk=item_id).first()
-    if item is None:
-        raise UnknownItem(f"{item_id[:80]!r}.")
+    item = catalogue.item(item_id)
     model = current.model
     shut_out = {item_id, *exclude}
     title, reason = {
@@ -245,9 +267,12 @@ def _neighbours(item_id: str, n: int, exclude: Collection[str], current: Live, k
     entries: list[Recommendation] = []
     row = UNKNOWN if model is None else model.items.row(item_id)
     if model is not None and row != UNKNOWN:
-        find = model.similar if kind == "similar" else model.together
-        rows, scores = find(row, n + len(shut_out) + POOL)
-        entries = _entries(model.items.ids(rows), scores.tolist(), n, shut_out, reason)
+        try:
+            find = model.similar if kind == "similar" else model.together
+            rows, scores = find(row, n * POOL + len(shut_out))
+            entries = _entries(model.items.ids(rows), scores.tolist(), n, shut_out, reason)
+        except Exception:
+            log.exception("The model of run %s failed; popular items serve instead.", current.run_id)
     if entries or kind == "together":
         return Shelf(kind, title, kind, current.run_id if entries else None, entries)
     return popular(
@@ -264,21 +289,16 @@ def popular(
     name: str = "popular",
     title: str = "Popular now",
 ) -> Shelf:
-    """What most shoppers chose: by the live run's count, by the event table without one, newest items without events."""
+    """What most shoppers chose: by the live run's count, else by the event table, else the newest items."""
     n = _checked(n)
     current = current or live()
-    if current.model is not None and not category:
-        rows, scores = current.model.popular(n * POOL + len(exclude))
-        entries = _entries(current.model.items.ids(rows), scores.tolist(), n, exclude, POPULAR_REASON)
-        if entries:
-            return Shelf(name, title, "popular", current.run_id, entries)
-    if current.model is not None and category and len(mine := _rows(current.model, _ids_in(category))):
-        rows, scores = current.model.popular(len(current.model))
-        kept = np.flatnonzero(np.isin(rows, mine))[: n * POOL + len(exclude)]
-        found = current.model.items.ids(rows[kept])
-        entries = _entries(found, scores[kept].tolist(), n, exclude, POPULAR_REASON, category)
-        if entries:
-            return Shelf(name, title, "popular", current.run_id, entries)
+    if current.model is not None:
+        try:
+            found, counts = _most_popular(current.model, n * POOL + len(exclude), category)
+            if entries := _entries(found, counts, n, exclude, POPULAR_REASON, category):
+                return Shelf(name, title, "popular", current.run_id, entries)
+        except Exception:
+            log.exception("The model of run %s failed; the event table serves instead.", current.run_id)
     counted = _counted(category)
     entries = _entries(
         [item_id for item_id, _ in counted], [score for _, score in counted], n, exclude, POPULAR_REASON, category
@@ -286,6 +306,15 @@ def popular(
     if entries:
         return Shelf(name, title, "popular", None, entries)
     return newest(n, category=category, exclude=exclude, name=name, title=title)
+
+
+def _most_popular(model: LiveModel, k: int, category: str | None) -> tuple[list[str], list[float]]:
+    """Up to K item ids with the number of their shoppers, most first, among the model's items of a category or all."""
+    rows, counts = model.popular(len(model) if category else k)
+    if category:
+        kept = np.flatnonzero(np.isin(rows, _rows(model, _ids_in(category))))[:k]
+        rows, counts = rows[kept], counts[kept]
+    return model.items.ids(rows), counts.tolist()
 
 
 def newest(
@@ -325,6 +354,7 @@ def _counted(category: str | None) -> list[tuple[str, float]]:
 def forget() -> None:
     """Drop what this process remembers; for tests and after a shop's data is replaced."""
     _opened.clear()
+    _broken.clear()
     _counts.clear()
 
 

@@ -45,7 +45,8 @@ def request(
 ) -> Run:
     """Queue a run; the caller wakes a worker once the row is committed.
 
-    Without a trainer, the site's own with its own config. Raises RunActive (context: run_id), UnknownName, InvalidConfig.
+    Without a trainer, the site's own with its own config. Raises RunActive (context: run_id), UnknownName,
+    InvalidConfig.
     """
     name = trainer_name or conf().trainer
     if config is None:
@@ -60,7 +61,7 @@ def request(
                 trainer=name,
                 config=full,
                 options={"seed": 42, "threads": conf().threads, **(options or {})},
-                requested_by=requested_by,
+                requested_by=requested_by[:150],
                 reason=reason[:200],
             )
     except IntegrityError:
@@ -85,11 +86,10 @@ def get(run_id: int) -> Run:
 def cancel(run_id: int) -> Run:
     """Ask a run to stop. A queued one ends at once, a running one within seconds; an ended one stays as it is."""
     run = get(run_id)
-    ended = Run.objects.filter(pk=run.pk, status=Run.Status.QUEUED).update(
-        status=Run.Status.CANCELLED, cancel_requested=True, finished_at=timezone.now()
+    Run.objects.filter(pk=run.pk, status__in=Run.ACTIVE).update(cancel_requested=True)  # from here on nobody claims it
+    Run.objects.filter(pk=run.pk, status=Run.Status.QUEUED).update(
+        status=Run.Status.CANCELLED, finished_at=timezone.now()
     )
-    if not ended:
-        Run.objects.filter(pk=run.pk, status=Run.Status.RUNNING).update(cancel_requested=True)
     run.refresh_from_db()
     return run
 
@@ -119,9 +119,12 @@ def recover() -> list[int]:
     return list(Run.objects.filter(quiet, status=Run.Status.QUEUED).values_list("pk", flat=True))
 
 
-def run(run_id: int) -> Run | None:
-    """Carry out a queued run from events to live model. None when it is not there to be claimed (done, taken, gone)."""
-    claimed = Run.objects.filter(pk=run_id, status=Run.Status.QUEUED).update(
+def run(run_id: int, out_of_time: type[Exception] | tuple[type[Exception], ...] = ()) -> Run | None:
+    """Carry out a queued run from events to live model. None when it is not there to be claimed (done, taken, gone).
+
+    `out_of_time` is what the caller's time limit raises in the midst of it.
+    """
+    claimed = Run.objects.filter(pk=run_id, status=Run.Status.QUEUED, cancel_requested=False).update(
         status=Run.Status.RUNNING,
         started_at=timezone.now(),
         heartbeat_at=timezone.now(),
@@ -134,12 +137,14 @@ def run(run_id: int) -> Run | None:
     if not claimed:
         return None
     row = Run.objects.get(pk=run_id)
-    artifact.sweep_aside(conf().artifacts_dir)
     try:
+        artifact.sweep_aside(conf().artifacts_dir)
         with RunMonitor(row, STAGES) as monitor:
             passed = _learn(row, monitor)
     except Cancelled:
         _end(row, Run.Status.CANCELLED)
+    except out_of_time:
+        _end(row, Run.Status.FAILED, "It took longer than it may: raise TRAIN_TIME_LIMIT_S, or learn less.")
     except RecommenderError as error:
         _end(row, Run.Status.FAILED, error.message)
     except Exception as error:
@@ -147,11 +152,21 @@ def run(run_id: int) -> Run | None:
         where = traceback.extract_tb(error.__traceback__)[-1]
         _end(row, Run.Status.FAILED, f"{type(error).__name__}: {error} ({where.name}, line {where.lineno})")
     else:
-        _end(row, Run.Status.SUCCEEDED if passed else Run.Status.REFUSED)
-        if passed and conf().auto_publish:
-            publishing.publish(row.pk, "Passed the gate.")
-        publishing.sweep_artifacts()
+        if _end(row, Run.Status.SUCCEEDED if passed else Run.Status.REFUSED):
+            _follow_up(row)
+    row.refresh_from_db()
     return row
+
+
+def _follow_up(row: Run) -> None:
+    """What a run that came to its end leads to."""
+    if row.status == Run.Status.SUCCEEDED and conf().auto_publish:
+        try:
+            publishing.publish(row.pk, "Passed the gate.")
+        except RecommenderError as error:
+            log.exception("Run %s passed the gate but cannot be published.", row.pk)
+            Run.objects.filter(pk=row.pk).update(error=f"Not published. {error.message}")
+    publishing.sweep_artifacts()
 
 
 def _learn(row: Run, monitor: RunMonitor) -> bool:
@@ -165,7 +180,7 @@ def _learn(row: Run, monitor: RunMonitor) -> bool:
         data = event_log.interactions(kept)
     users, items = data.shape
     row.counts = {"events": len(read), "repeats": repeats, "learned": len(kept), "users": users, "items": items}
-    row.save(update_fields=["counts"])
+    monitor.save("counts")
     with monitor.stage("split"):
         train, test, cutoff = share_split(data, conf().test_share)
         if not (train.weights > 0).any():  # a handful of events: nothing to spare for a test
@@ -193,12 +208,13 @@ def _learn(row: Run, monitor: RunMonitor) -> bool:
             "cutoff": event_log.moment(cutoff).isoformat(),
         }
         row.gate = verdict.as_json()
-        row.save(update_fields=["metrics", "gate"])
+        monitor.save("metrics", "gate")
     with monitor.stage("refit"):
         arrays = _fit(row.trainer, data, config, options)
     with monitor.stage("write"):
-        name = f"run-{row.pk:06d}"
-        shutil.rmtree(conf().artifacts_dir / name, ignore_errors=True)  # an earlier try's, from a worker that was lost
+        name = f"run-{row.pk:06d}-{row.tries}"
+        for left in conf().artifacts_dir.glob(f"run-{row.pk:06d}-*"):  # by earlier tries, whose workers were lost
+            shutil.rmtree(left, ignore_errors=True)
         write_model(
             conf().artifacts_dir,
             name,
@@ -211,7 +227,11 @@ def _learn(row: Run, monitor: RunMonitor) -> bool:
             manifest={"run": row.pk, "seed": options.seed, "cutoff": row.metrics["cutoff"], "gate": row.gate},
         )
         row.artifact = name
-        row.save(update_fields=["artifact"])
+        try:
+            monitor.save("artifact")
+        except Cancelled:
+            shutil.rmtree(conf().artifacts_dir / name, ignore_errors=True)
+            raise
     return verdict.passed
 
 
@@ -223,9 +243,10 @@ def _fit(name: str, data: Interactions, config: Any, options: Options) -> Arrays
     return arrays
 
 
-def _end(row: Run, status: str, error: str = "") -> None:
+def _end(row: Run, status: str, error: str = "") -> bool:
+    """Note how it ended. False when the run is no longer this try's to end."""
     row.status, row.error, row.finished_at = status, error, timezone.now()
     if status in (Run.Status.SUCCEEDED, Run.Status.REFUSED):
         row.share_done = 1.0
     mine = Run.objects.filter(pk=row.pk, status=Run.Status.RUNNING, tries=row.tries)
-    mine.update(status=row.status, error=row.error, finished_at=row.finished_at, share_done=row.share_done)
+    return bool(mine.update(status=status, error=error, finished_at=row.finished_at, share_done=row.share_done))

@@ -9,7 +9,7 @@ from django.utils.functional import SimpleLazyObject
 from recommender.conf import conf
 from recommender.models import Category
 from recommender.services import catalogue, orders, serving
-from recommender.storefront.visitor import visitor_id
+from recommender.storefront.visitor import guest, visitor_id
 
 
 def shop(request: HttpRequest) -> dict[str, Any]:
@@ -25,14 +25,15 @@ def shop(request: HttpRequest) -> dict[str, Any]:
 
 def departments(request: HttpRequest) -> list[Category]:
     """The top categories, asked for once per request by whoever needs them first."""
-    if not hasattr(request, "shop_departments"):
-        request.shop_departments = catalogue.departments()
-    return request.shop_departments
+    known: list[Category] | None = getattr(request, "shop_departments", None)
+    if known is None:
+        known = request.shop_departments = catalogue.departments()  # type: ignore[attr-defined]
+    return known
 
 
 def _cart_count(request: HttpRequest) -> int:
     # A browser that comes for the first time has no cart to look for.
-    if not hasattr(request, "user") or (request.guest_is_new and settings.SESSION_COOKIE_NAME not in request.COOKIES):
+    if not hasattr(request, "user") or (guest(request).is_new and settings.SESSION_COOKIE_NAME not in request.COOKIES):
         return 0
     return orders.count(visitor_id(request))
 

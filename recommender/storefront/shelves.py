@@ -105,7 +105,7 @@ def home(visitor_id: str, departments: Sequence[Category], is_guest: bool) -> li
             last = recent.cards[0].item
             alike = serving.similar(last.pk, SHELF_LENGTH, exclude=page.shown, current=current)
             page.put(row(alike, f"More like {last.title}"))
-    page.put(row(serving.popular(SHELF_LENGTH, exclude=page.shown, current=current)))
+    page.put(_popular(SHELF_LENGTH, page.shown, current))
     for department in departments[:DEPARTMENTS_ON_HOME]:
         popular = serving.popular(
             SHELF_LENGTH,
@@ -136,6 +136,12 @@ def recently_viewed(past: serving.History, exclude: Collection[str] = ()) -> Row
 
 def popular(n: int = SHELF_LENGTH, exclude: Collection[str] = ()) -> Row:
     """Something to go on with where a page has nothing of its own to show."""
-    found = row(serving.popular(n, exclude=exclude))
+    found = _popular(n, exclude, serving.live())
     rate([found])
     return found
+
+
+def _popular(n: int, exclude: Collection[str], current: serving.Live) -> Row:
+    found = serving.popular(n, exclude=exclude, current=current)
+    # Before the first click nothing is popular yet, and the shop does not claim so.
+    return row(found, "A look along the shelves" if found.tier == "catalogue" else "")

@@ -2,7 +2,8 @@
 
 from django.urls import path
 
-from recommender.storefront.views import account, basket, browse, item, media, signing_in
+from recommender.storefront.views import account, basket, browse, item, signing_in
+from recommender.storefront.views.media import media
 
 app_name = "storefront"
 urlpatterns = [
@@ -30,5 +31,5 @@ urlpatterns = [
     path("account/logout/", signing_in.log_out, name="logout"),
     path("account/register/", signing_in.register, name="register"),
     path("account/password/", signing_in.ChangePassword.as_view(), name="password"),
-    path("media/<path:name>", media.media, name="media"),
+    path("media/<path:name>", media, name="media"),
 ]

@@ -5,9 +5,11 @@ Nothing is stored for a visitor who only looks at the front page: the Visitor ro
 
 import re
 from collections.abc import Callable
+from dataclasses import dataclass
 from urllib.parse import urlsplit
 
 from django.conf import settings
+from django.contrib.auth.models import User
 from django.http import HttpRequest, HttpResponseBase
 from django.utils.cache import patch_cache_control
 
@@ -21,6 +23,19 @@ _GUEST = re.compile(r"guest:[0-9a-f]{32}")
 _ROBOT = re.compile(r"bot\b|crawl|spider|slurp|facebookexternalhit|preview|lighthouse|pingdom|uptime", re.IGNORECASE)
 
 
+@dataclass
+class Guest:
+    """Whom the cookie names, whether or not somebody is logged in besides."""
+
+    id: str
+    is_new: bool
+    """Not from a cookie: the answer has to set one."""
+
+
+def guest(request: HttpRequest) -> Guest:
+    return request.guest  # type: ignore[attr-defined]
+
+
 class VisitorMiddleware:
     """Reads the guest's cookie, and sets one with a shop page that was asked for without."""
 
@@ -30,17 +45,15 @@ class VisitorMiddleware:
     def __call__(self, request: HttpRequest) -> HttpResponseBase:
         cookie = request.COOKIES.get(COOKIE, "")
         known = bool(_GUEST.fullmatch(cookie))
-        request.guest_id = cookie if known else people.new_guest_id()
-        request.guest_is_new = not known
+        request.guest = Guest(cookie if known else people.new_guest_id(), not known)  # type: ignore[attr-defined]
         response = self.get_response(request)
         match = request.resolver_match
         if match and match.app_name == "storefront" and match.url_name != "media":
             # What a page shows depends on the click before it, so no cache may answer in the shop's place.
             patch_cache_control(response, private=True, no_cache=True)
-            if request.guest_is_new:
-                response.set_cookie(
-                    COOKIE, request.guest_id, COOKIE_AGE_S, httponly=True, samesite="Lax", secure=settings.HTTPS
-                )
+            if guest(request).is_new:
+                name = guest(request).id
+                response.set_cookie(COOKIE, name, COOKIE_AGE_S, httponly=True, samesite="Lax", secure=settings.HTTPS)
         return response
 
 
@@ -48,29 +61,29 @@ def visitor_id(request: HttpRequest) -> str:
     """The account's id for a shopper who is logged in, the guest's otherwise. Asks the session only if there is one."""
     if request.user.is_authenticated:
         return people.visitor_id_for_account(request.user)
-    return request.guest_id
+    return guest(request).id
 
 
 def visitor(request: HttpRequest) -> Visitor:
     """The visitor's row, made now if it is not there yet."""
     if request.user.is_authenticated:
         return people.ensure_for_account(request.user)
-    return people.ensure(request.guest_id)
+    return people.ensure(guest(request).id)
 
 
-def welcome(request: HttpRequest, user: settings.AUTH_USER_MODEL) -> int:  # type: ignore[valid-type]
+def welcome(request: HttpRequest, user: User) -> int:
     """Bring what the guest did along into the account; returns the number of events.
 
     The browser gets a fresh guest id, so that what happens after logging out is nobody's but the next guest's.
     """
-    moved = people.merge(request.guest_id, people.ensure_for_account(user))
+    moved = people.merge(guest(request).id, people.ensure_for_account(user))
     renew_guest(request)
     return moved
 
 
 def renew_guest(request: HttpRequest) -> None:
-    request.guest_id = people.new_guest_id()
-    request.guest_is_new = True
+    guest(request).id = people.new_guest_id()
+    guest(request).is_new = True
 
 
 def is_a_look(request: HttpRequest) -> bool:

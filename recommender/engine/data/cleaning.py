@@ -18,10 +18,11 @@ COLUMNS = ("invoice", "stock_code", "description", "quantity", "invoiced_at", "u
 PRODUCT_CODE = r"\d{5}[A-Z]{0,2}|DCGS[A-Z0-9]+"
 # Services that carry a product's code: 23444, 23574, 22016.
 SERVICE = r"next day carriage|packing charge|gift voucher"
+ID = r"[^\s/\\?#%]{1,64}"  # an invoice's or a customer's number
 MAX_QUANTITY = 10_000  # units of one line; the largest real order has 4,300, the absurd ones 74,215 and 80,995
 MIN_PRICE, MAX_PRICE = 0.01, 10_000.0  # pounds a unit; goods cost 0.04 to 650, fees are booked at up to 38,970
 
-NO_ID = "no invoice number or stock code"
+NO_ID = "no invoice number or stock code, or one that is no id"
 DUPLICATE = "duplicate: the same line again"
 NOT_A_PRODUCT = "non-product code (postage, fee, discount, voucher, manual entry)"
 BAD_TIME = "date cannot be read"
@@ -87,7 +88,8 @@ def clean_invoices(frame: pd.DataFrame) -> tuple[pd.DataFrame, pd.DataFrame, Cle
         raise InvalidDataset("There are no rows.")
     lines = _typed(frame)
     causes = _Causes(len(lines))
-    causes.add(NO_ID, (lines["invoice"] == "") | (lines["stock_code"] == ""))
+    causes.add(NO_ID, ~lines["invoice"].str.fullmatch(ID) | (lines["stock_code"] == ""))
+    causes.add(NO_ID, ~lines["customer"].str.fullmatch(f"(?:{ID})?"))
     causes.add(DUPLICATE, lines.drop(columns="row").duplicated())
     services = lines["description"].str.contains(SERVICE, case=False, regex=True)
     causes.add(NOT_A_PRODUCT, ~lines["stock_code"].str.fullmatch(PRODUCT_CODE) | services)
@@ -245,6 +247,6 @@ def _match(lines: pd.DataFrame, cancelling: pd.Series) -> tuple[NDArray[np.float
     height = running - running.groupby(work["pair"]).cummin().clip(upper=0)
     before = height.groupby(work["pair"]).shift(1, fill_value=0.0)
     lowest = height[::-1].groupby(work["pair"][::-1]).cummin()[::-1]
-    left = (np.minimum(height, lowest) - before).clip(lower=0).where(~work["pop"], 0.0)
-    found = np.minimum(work["units"], before).where(work["pop"], 0.0)
+    left = (height.where(height < lowest, lowest) - before).clip(lower=0).where(~work["pop"], 0.0)
+    found = work["units"].where(work["units"] < before, before).where(work["pop"], 0.0)
     return left.sort_index().to_numpy(), found.sort_index().to_numpy()

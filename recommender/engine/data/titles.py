@@ -9,6 +9,7 @@ import re
 import pandas as pd
 
 OTHER = "Other"
+MAX_LENGTH = 300  # characters of a title
 
 # (category, words). A word is matched whole, with or without a plural s; a rule may come back for the harder cases.
 _RULES: tuple[tuple[str, str], ...] = (
@@ -218,9 +219,11 @@ _SIZE = re.compile(r"(?<=\d)(cm|mm|kg|ml|m|g|l|pc|pcs|x)(?=\d|\b)", re.IGNORECAS
 
 
 def squeezed(descriptions: pd.Series) -> pd.Series:
-    """Descriptions without stray spaces, asterisks and hanging punctuation; a comma is followed by one space."""
+    """Descriptions without stray spaces, asterisks and hanging punctuation, cut at 300 characters; a comma is followed
+    by one space.
+    """
     text = descriptions.str.replace(r"\s+", " ", regex=True).str.replace(r"\s*,\s*", ", ", regex=True)
-    return text.str.strip(" ,.*;:-")
+    return text.str.slice(0, MAX_LENGTH).str.strip(" ,.*;:-")
 
 
 def title_case(text: str) -> str:

@@ -27,7 +27,7 @@ class IndexOptions:
 
     nlist: int = 0
     """Parts the catalogue is cut into; 0 takes 4 sqrt(N)."""
-    nprobe: int = 32
+    nprobe: int = 64
     """Parts looked at per query: more finds more and takes longer; nlist of them is exact."""
     seed: int = 42
     threads: int = 1

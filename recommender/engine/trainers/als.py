@@ -8,6 +8,7 @@ to O(nnz D). Memory: 4 (U + N) D bytes and two copies of the matrix.
 
 from dataclasses import dataclass, field
 from functools import cached_property
+from math import sqrt
 
 import numpy as np
 from numpy.typing import NDArray
@@ -23,10 +24,12 @@ BATCH = 512  # histories solved at once; bounds the (B, D, D) systems to 512 * 2
 class AlsConfig:
     factors: int = field(default=64, metadata={"tune": (16, 32, 64, 128)})
     """D, the length of a vector."""
-    regularization: float = field(default=0.1, metadata={"tune": (0.01, 0.1, 1.0, 3.0, 10.0, 30.0, 100.0)})
-    """lambda, added to the diagonal of every user's and item's system."""
-    alpha: float = field(default=1.0, metadata={"tune": (0.5, 1.0, 3.0, 10.0, 30.0)})
-    """Confidence gained per unit of weight."""
+    regularization: float = field(default=0.3, metadata={"tune": (0.01, 0.05, 0.1, 0.2, 0.3, 0.5, 0.7)})
+    """lambda, in parts of events / sqrt(users * items), what the largest singular value of the matrix of likes would be
+    if they were spread evenly. lambda cuts about that much off every singular value, so a fixed one that suits a large
+    shop would leave a small one with zeros only; below 1, something is always left."""
+    alpha: float = field(default=0.5, metadata={"tune": (0.2, 0.5, 1.0, 3.0, 10.0, 30.0)})
+    """Confidence gained per unit of weight: a purchase of half a year ago, at weight 2.5, counts 2.25 times."""
     iterations: int = field(default=15, metadata={"tune": (8, 15, 30)})
     """Sweeps over users and items."""
 
@@ -50,13 +53,14 @@ class AlsQuery:
     """
 
     item_vectors: NDArray[np.float32]
-    config: AlsConfig
+    lambda_: float
+    alpha: float
 
     @cached_property
     def gram(self) -> NDArray[np.float32]:
         """Y'Y + lambda I, float32 (D, D)."""
         y = self.item_vectors
-        return (y.T @ y + self.config.regularization * np.eye(y.shape[1])).astype(np.float32)
+        return (y.T @ y + self.lambda_ * np.eye(y.shape[1])).astype(np.float32)
 
     def vectors(self, histories: Histories) -> NDArray[np.float32]:
         result = np.zeros((len(histories), self.item_vectors.shape[1]), dtype=np.float32)
@@ -65,7 +69,7 @@ class AlsQuery:
             targets = np.zeros((len(batch), len(self.gram), 1), dtype=np.float32)
             for b, (rows, weights, _) in enumerate(batch):
                 rows, weights = _summed(rows, weights)
-                y, confidence = self.item_vectors[rows], 1 + self.config.alpha * np.abs(weights)
+                y, confidence = self.item_vectors[rows], 1 + self.alpha * np.abs(weights)
                 systems[b] += (y.T * (confidence - 1)) @ y
                 targets[b, :, 0] = (confidence * (weights > 0)) @ y
             result[users] = np.linalg.solve(systems, targets)[:, :, 0]
@@ -78,7 +82,7 @@ class AlsQuery:
         """Exact (their section 5): score_k = sum_i c_i y_k' A^-1 y_i over liked i; repeats share theirs by weight."""
         rows, weights = histories.item_rows, histories.weights
         unique, summed = _summed(rows, weights)
-        y, confidence = self.item_vectors[unique], 1 + self.config.alpha * np.abs(summed)
+        y, confidence = self.item_vectors[unique], 1 + self.alpha * np.abs(summed)
         system = self.gram + (y.T * (confidence - 1)) @ y
         per_item = (y * (confidence * (summed > 0))[:, None]) @ np.linalg.solve(system, self.item_vectors[item_rows].T)
         place = np.searchsorted(unique, rows)
@@ -91,20 +95,23 @@ class AlsTrainer:
 
     @staticmethod
     def fit(data: Interactions, config: AlsConfig, options: Options) -> Arrays:
-        """`item_vectors` float32 (N, D) and `user_vectors` float32 (U, D). Raises NoData, NotFinite."""
+        """`item_vectors` float32 (N, D), `user_vectors` float32 (U, D), `lambda` float32 (). Raises NoData, NotFinite."""
         from implicit.cpu.als import AlternatingLeastSquares
         from implicit.recommender_base import ModelFitError
         from threadpoolctl import threadpool_limits
 
         confidence = data.matrix.copy()
-        if not (confidence.data > 0).any():
+        liked = confidence.data > 0
+        if not liked.any():
             raise NoData()
+        users, items = (len(np.unique(axis[liked])) for axis in confidence.nonzero())
+        lambda_ = config.regularization * liked.sum() / sqrt(users * items)
         confidence.data = np.sign(confidence.data) * (1 + config.alpha * np.abs(confidence.data))
         # implicit runs its own threads and asks that BLAS keeps to one, or the two fight over the cores.
         with threadpool_limits(limits=1, user_api="blas"):
             model = AlternatingLeastSquares(
                 factors=config.factors,
-                regularization=config.regularization,
+                regularization=lambda_,
                 iterations=config.iterations,
                 num_threads=options.threads,
                 random_state=options.seed,
@@ -121,11 +128,15 @@ class AlsTrainer:
                 raise NotFinite("Lower alpha or raise regularization.") from error
         if not (np.isfinite(model.item_factors).all() and np.isfinite(model.user_factors).all()):
             raise NotFinite("Lower alpha or raise regularization.")
-        return {"item_vectors": model.item_factors, "user_vectors": model.user_factors}
+        return {
+            "item_vectors": model.item_factors,
+            "user_vectors": model.user_factors,
+            "lambda": np.array(lambda_, dtype=np.float32),
+        }
 
     @staticmethod
     def query(arrays: Arrays, config: AlsConfig) -> AlsQuery:
-        return AlsQuery(arrays["item_vectors"], config)
+        return AlsQuery(arrays["item_vectors"], float(arrays["lambda"]), config.alpha)
 
 
 def _summed(rows: NDArray[np.int32], weights: NDArray[np.float32]) -> tuple[NDArray[np.int32], NDArray[np.float32]]:

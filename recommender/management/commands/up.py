@@ -1,6 +1,7 @@
-"""`manage.py up`: the whole site on this machine. Starts an embedded Redis, worker, beat and web server; Ctrl-C stops them."""
+"""`manage.py up`: the whole site on this machine: embedded Redis, worker, beat, web server. Ctrl-C stops them all."""
 
 import argparse
+import contextlib
 import fcntl
 import os
 import signal
@@ -20,6 +21,8 @@ from django.conf import settings
 from django.core.management import call_command
 from django.core.management.base import BaseCommand, CommandError
 from django.db import connection
+
+from recsite.celery import app as celery_app
 
 STOP_WITHIN_S = 10.0  # seconds that a process gets to end by itself
 START_WITHIN_S = 60.0  # seconds that the web server gets to answer
@@ -83,13 +86,16 @@ class Command(BaseCommand):
                 probe.bind((self.host, self.port))
             except OSError as error:
                 raise CommandError(
-                    f"Port {self.port} on {self.host} cannot be used ({error.strerror}). Choose another: make run PORT=8080"
+                    f"Port {self.port} on {self.host} cannot be used ({error.strerror}). "
+                    "Choose another: make run PORT=8080"
                 ) from None
 
     def prepare(self, options: dict[str, Any]) -> None:
         if "REDIS_URL" not in os.environ:
             self.say("Starting the embedded Redis")
             os.environ["REDIS_URL"] = self.start_redis()
+            # The settings were read before this Redis had a port; the children read them afresh.
+            celery_app.conf.broker_url = os.environ["REDIS_URL"]
         self.say("Preparing the database")
         call_command("migrate", verbosity=0, interactive=False)
         call_command("collectstatic", verbosity=0, interactive=False)
@@ -190,6 +196,8 @@ class Command(BaseCommand):
 
     def stop_all(self) -> None:
         """The last started first: nothing loses what it still needs. Each has its own process group."""
+        for number in (signal.SIGTERM, signal.SIGHUP, signal.SIGINT):
+            signal.signal(number, signal.SIG_IGN)  # a second Ctrl-C must not leave half of them running
         for name, child in reversed(self.children.items()):
             if child.poll() is None:
                 child.send_signal(signal.SIGTERM)
@@ -197,10 +205,8 @@ class Command(BaseCommand):
                     child.wait(STOP_WITHIN_S)
                 except subprocess.TimeoutExpired:
                     self.stderr.write(f"{name} does not end by itself; killing it.")
-            try:
+            with contextlib.suppress(ProcessLookupError):
                 os.killpg(child.pid, signal.SIGKILL)  # its own children, if any are left
-            except ProcessLookupError:
-                pass
             child.wait()
 
     def say(self, text: str) -> None:
@@ -248,7 +254,7 @@ def _connects(host: str, port: int) -> bool:
 
 def _answers(url: str) -> bool:
     try:
-        with urllib.request.urlopen(url, timeout=2) as answer:
+        with urllib.request.urlopen(url, timeout=2) as answer:  # noqa: S310  our own http address
             return bool(answer.status == 200)
     except (urllib.error.URLError, OSError):
         return False

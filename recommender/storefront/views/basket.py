@@ -21,11 +21,10 @@ from recommender.storefront.visitor import visitor, visitor_id
 def cart(request: HttpRequest) -> HttpResponse:
     lines = orders.lines(visitor_id(request))
     context = {
-        "lines": lines,
+        "lines": [(line, _problem(line)) for line in lines],
         "total": orders.total(lines),
         "pieces": sum(line.quantity for line in lines),
         "ready": bool(lines) and not any(_problem(line) for line in lines),
-        "problems": {line.item_id: _problem(line) for line in lines},
         "undo": _undo(request, lines),
         "rows": [] if lines else [shelves.popular()],
         "max_quantity": orders.MAX_QUANTITY,
@@ -103,7 +102,7 @@ def checkout(request: HttpRequest) -> HttpResponse:
             return redirect("storefront:cart")
         return redirect(f"{reverse('storefront:order', args=[order.pk])}?thanks=1")
     context = {"form": form, "lines": lines, "total": orders.total(lines)}
-    return render(request, "storefront/checkout.html", context, status=422 if form.errors else 200)
+    return render(request, "storefront/checkout.html", context)
 
 
 @require_safe

@@ -15,7 +15,7 @@ from recommender.services import catalogue, events
 from recommender.services import search as search_service
 from recommender.storefront import shelves
 from recommender.storefront.context import departments
-from recommender.storefront.visitor import visitor_id
+from recommender.storefront.visitor import guest, visitor_id
 
 log = logging.getLogger(__name__)
 
@@ -83,7 +83,7 @@ def beacon(request: HttpRequest) -> HttpResponse:
     except (ValueError, RecursionError):
         cards = []
     # Without a cookie every beacon would be a visitor of its own.
-    if not request.guest_is_new or request.user.is_authenticated:
+    if not guest(request).is_new or request.user.is_authenticated:
         try:
             events.record_impressions(visitor_id(request), cards)
         except DatabaseError:

@@ -3,18 +3,19 @@
 import logging
 
 from django.contrib import messages
-from django.contrib.auth.decorators import login_required
+from django.contrib.auth.views import redirect_to_login
 from django.core.paginator import Paginator
 from django.db import DatabaseError
 from django.http import Http404, HttpRequest, HttpResponse
 from django.shortcuts import redirect, render
+from django.urls import reverse
 from django.views.decorators.http import require_POST, require_safe
 
 from recommender.models import Event, Item
-from recommender.services import catalogue, events, reviews, serving
+from recommender.services import catalogue, events, orders, reviews, serving
 from recommender.services.errors import InvalidInput, UnknownItem
 from recommender.storefront import shelves, sources
-from recommender.storefront.forms import QuantityForm, ReviewForm
+from recommender.storefront.forms import ReviewForm
 from recommender.storefront.visitor import is_a_look, visitor, visitor_id
 
 log = logging.getLogger(__name__)
@@ -59,9 +60,10 @@ def opinion(request: HttpRequest, item_id: str) -> HttpResponse:
 
 
 @require_POST
-@login_required
 def review(request: HttpRequest, item_id: str) -> HttpResponse:
     item = wanted(item_id)
+    if not request.user.is_authenticated:
+        return redirect_to_login(reverse("storefront:item", args=[item.pk]))
     form = ReviewForm(request.POST)
     if form.is_valid():
         try:
@@ -71,21 +73,20 @@ def review(request: HttpRequest, item_id: str) -> HttpResponse:
         else:
             messages.success(request, "Thank you: your review is on the page.")
             return redirect("storefront:item", item.pk)
-    return _page(request, item, sources.read({}), form, status=422)
+    return _page(request, item, sources.read({}), form)
 
 
 @require_POST
-@login_required
 def delete_review(request: HttpRequest, item_id: str) -> HttpResponse:
     item = wanted(item_id)
+    if not request.user.is_authenticated:
+        return redirect_to_login(reverse("storefront:item", args=[item.pk]))
     if reviews.remove(visitor(request), item):
         messages.success(request, "Your review is gone.")
     return redirect("storefront:item", item.pk)
 
 
-def _page(
-    request: HttpRequest, item: Item, source: events.Source, form: ReviewForm | None = None, status: int = 200
-) -> HttpResponse:
+def _page(request: HttpRequest, item: Item, source: events.Source, form: ReviewForm | None = None) -> HttpResponse:
     me = visitor_id(request)
     current = serving.live()
     together = shelves.row(serving.bought_together(item.pk, 6, current=current))
@@ -108,12 +109,12 @@ def _page(
         "reviews": Paginator(reviews.shown(item), REVIEWS_A_PAGE).get_page(request.GET.get("reviews")),
         "my_review": my_review,
         "review_form": form,
-        "quantity_form": QuantityForm(auto_id="buy_%s"),
         "opinion": events.opinion(me, item.pk),
         "trail": sources.fields(source),
+        "most": min(orders.MAX_QUANTITY, item.stock or orders.MAX_QUANTITY),
         "rows": rows,
     }
-    return render(request, "storefront/item.html", context, status=status)
+    return render(request, "storefront/item.html", context)
 
 
 def _facts(item: Item) -> list[tuple[str, str]]:
@@ -126,5 +127,6 @@ def _facts(item: Item) -> list[tuple[str, str]]:
         if isinstance(value, bool):
             value = "Yes" if value else "No"
         if isinstance(value, str | int | float) and str(value).strip():
-            found.append((str(name).replace("_", " ").capitalize(), str(value)))
+            words = str(value)
+            found.append((str(name).replace("_", " ").capitalize(), words[0].upper() + words[1:]))
     return found

@@ -2,7 +2,7 @@
 
 from django.contrib import messages
 from django.contrib.auth import login, logout, views
-from django.contrib.auth.forms import AuthenticationForm
+from django.contrib.auth.forms import AuthenticationForm, PasswordChangeForm
 from django.contrib.auth.mixins import LoginRequiredMixin
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import redirect, render, resolve_url
@@ -32,7 +32,7 @@ class ChangePassword(LoginRequiredMixin, views.PasswordChangeView):
     form_class = PasswordForm
     success_url = reverse_lazy("storefront:account")
 
-    def form_valid(self, form: PasswordForm) -> HttpResponse:
+    def form_valid(self, form: PasswordChangeForm) -> HttpResponse:
         messages.success(self.request, "Your password is changed.")
         return super().form_valid(form)
 
@@ -51,7 +51,7 @@ def register(request: HttpRequest) -> HttpResponse:
         _greet(request, f"Welcome, {user.get_username()}. Your account is ready.", moved)
         return redirect(target or "storefront:home")
     context = {"form": form, "next": target}
-    return render(request, "storefront/account/register.html", context, status=422 if form.errors else 200)
+    return render(request, "storefront/account/register.html", context)
 
 
 @require_POST

@@ -1,0 +1,83 @@
+"""What visitors did: events, reviews and orders. Kept as it happened; staff only hide a review."""
+
+from django.contrib import admin, messages
+from django.contrib.admin.utils import quote
+from django.db.models import QuerySet
+from django.http import HttpRequest
+from django.urls import reverse
+from django.utils.html import format_html
+from django.utils.safestring import SafeString
+
+from recommender.admin.readonly import ReadOnly, ReadOnlyAdmin
+from recommender.models import Event, Order, OrderLine, Review
+
+
+@admin.register(Event)
+class EventAdmin(ReadOnlyAdmin):
+    list_display = ["occurred_at", "kind", "who", "item", "value", "found_on", "run_id"]
+    list_filter = ["kind", "occurred_at"]
+    list_select_related = ["item"]
+    search_fields = ["visitor_id__exact", "item_id__exact"]
+    search_help_text = "A visitor's or an item's id, in full."
+    ordering = ["-occurred_at"]
+
+    @admin.display(description="Visitor")
+    def who(self, event: Event) -> SafeString:
+        return visitor_link(event.visitor_id)
+
+    @admin.display(description="Found on")
+    def found_on(self, event: Event) -> str:
+        place = f", place {event.position}" if event.position else ""
+        return f"{event.shelf}{place}" if event.shelf else "–"
+
+
+@admin.register(Review)
+class ReviewAdmin(ReadOnlyAdmin):
+    list_display = ["created_at", "stars", "title", "item", "author_name", "who", "hidden"]
+    list_filter = ["hidden", "stars", "created_at"]
+    list_select_related = ["item"]
+    search_fields = ["title", "body", "author_name", "item__title"]
+    actions = ["hide", "unhide"]
+
+    @admin.display(description="Visitor")
+    def who(self, review: Review) -> SafeString:
+        return visitor_link(review.visitor_id)
+
+    def has_moderate_permission(self, request: HttpRequest) -> bool:
+        return request.user.has_perm("recommender.change_review")
+
+    @admin.action(description="Hide from the shop", permissions=["moderate"])
+    def hide(self, request: HttpRequest, chosen: QuerySet[Review]) -> None:
+        self.message_user(request, f"{chosen.update(hidden=True)} reviews are hidden.", messages.SUCCESS)
+
+    @admin.action(description="Show in the shop again", permissions=["moderate"])
+    def unhide(self, request: HttpRequest, chosen: QuerySet[Review]) -> None:
+        self.message_user(request, f"{chosen.update(hidden=False)} reviews are shown.", messages.SUCCESS)
+
+
+class OrderLineInline(ReadOnly, admin.TabularInline):
+    model = OrderLine
+    extra = 0
+    fields = ["item", "quantity", "unit_price", "total"]
+    readonly_fields = ["total"]
+
+    def get_queryset(self, request: HttpRequest) -> QuerySet[OrderLine]:
+        return super().get_queryset(request).select_related("item")
+
+
+@admin.register(Order)
+class OrderAdmin(ReadOnlyAdmin):
+    list_display = ["id", "placed_at", "who", "name", "total"]
+    list_filter = ["placed_at"]
+    search_fields = ["id__exact", "visitor_id__exact", "email", "name"]
+    inlines = [OrderLineInline]
+
+    @admin.display(description="Visitor")
+    def who(self, order: Order) -> SafeString:
+        return visitor_link(order.visitor_id)
+
+
+def visitor_link(visitor_id: str) -> SafeString:
+    """A long id is cut short on the page; it is whole in the title and behind the link."""
+    url = reverse("admin:recommender_visitor_change", args=[quote(visitor_id)])
+    return format_html('<a class="console-id" href="{}" title="{}">{}</a>', url, visitor_id, visitor_id)

@@ -1,0 +1,121 @@
+"""Runs: the list with its Train now button, and a page for each run that is live while it works."""
+
+from typing import Any
+
+from django.contrib import admin
+from django.contrib.admin.utils import unquote
+from django.core.exceptions import PermissionDenied
+from django.db.models import QuerySet, Subquery
+from django.http import HttpRequest, HttpResponse
+from django.template.response import TemplateResponse
+from django.utils import timezone
+from django.utils.formats import date_format
+from django.utils.html import format_html
+from django.utils.safestring import SafeString
+
+from recommender.admin import charts
+from recommender.admin.forms import TrainForm
+from recommender.admin.readonly import ReadOnly
+from recommender.admin.run_actions import RunActions
+from recommender.models import Publication, Run
+from recommender.services import comparison, console, publishing
+
+
+@admin.register(Run)
+class RunAdmin(ReadOnly, RunActions, admin.ModelAdmin):
+    change_list_template = "admin/recommender/run/change_list.html"
+    list_display = ["number", "state", "main_metric", "trainer", "asked_by", "started"]
+    list_filter = ["status", "trainer"]
+    search_fields = ["id__exact", "requested_by", "reason"]
+    ordering = ["-id"]
+    list_per_page = 30
+
+    def get_queryset(self, request: HttpRequest) -> QuerySet[Run]:
+        newest = Publication.objects.order_by("-id").values("run_id")[:1]
+        return super().get_queryset(request).annotate(live_id=Subquery(newest))
+
+    @admin.display(description="Run", ordering="id")
+    def number(self, run: Run) -> str | SafeString:
+        if run.pk == run.live_id:  # type: ignore[attr-defined]  annotated above
+            return format_html('{} <span class="badge badge-live">live</span>', run.pk)
+        return str(run.pk)
+
+    @admin.display(description="Status", ordering="status")
+    def state(self, run: Run) -> SafeString:
+        share = f" {console.percent(run.share_done)} %" if run.status == Run.Status.RUNNING else ""
+        return format_html(
+            '<span class="badge badge-{}" title="{}">{}{}</span>',
+            run.status,
+            run.get_status_display(),
+            run.status,
+            share,
+        )
+
+    @admin.display(description="Asked for by", ordering="requested_by")
+    def asked_by(self, run: Run) -> SafeString:
+        if run.reason:
+            return format_html('{}<br><span class="quiet">{}</span>', run.requested_by or "–", run.reason)
+        return format_html("{}", run.requested_by or "–")
+
+    @admin.display(description="Started", ordering="started_at")
+    def started(self, run: Run) -> str | SafeString:
+        if run.started_at is None:
+            return "–"
+        at = date_format(timezone.localtime(run.started_at), "DATETIME_FORMAT")
+        if run.finished_at is None:
+            return at
+        took = console.span((run.finished_at - run.started_at).total_seconds())
+        return format_html('{}<br><span class="quiet">took {}</span>', at, took)
+
+    @admin.display(description="NDCG")
+    def main_metric(self, run: Run) -> str | SafeString:
+        label, figure = comparison.main_figure(run)
+        if figure is None:
+            return "–"
+        return format_html(
+            '<span title="{}">{}</span><br><span class="quiet nowrap">{}</span>', label, figure.text, figure.interval
+        )
+
+    def changelist_view(self, request: HttpRequest, extra_context: dict[str, Any] | None = None) -> HttpResponse:
+        context = {"title": "Runs", "train_form": TrainForm(), **(extra_context or {})}
+        return super().changelist_view(request, context)
+
+    def change_view(
+        self, request: HttpRequest, object_id: str, form_url: str = "", extra_context: dict[str, Any] | None = None
+    ) -> HttpResponse:
+        """The run's page. There is nothing to edit, so it is drawn instead of a form."""
+        run = self.get_object(request, unquote(object_id))
+        if not self.has_view_permission(request, run):
+            raise PermissionDenied
+        if run is None:
+            return self._get_obj_does_not_exist_redirect(request, self.opts, object_id)
+        live = publishing.live_run()
+        found = comparison.compare(run, live)
+        is_live = live is not None and live.pk == run.pk
+        sentences = {check["sentence"] for check in run.gate.get("checks", [])}
+        finished = run.status in (Run.Status.SUCCEEDED, Run.Status.REFUSED)
+        context = {
+            **self.admin_site.each_context(request),
+            "opts": self.opts,
+            "title": f"Run {run.pk}",
+            "original": run,
+            "run": run,
+            "live": live,
+            "is_live": is_live,
+            "progress": console.progress(run),
+            "comparison": found,
+            "plot": charts.interval_plot(found) if found else None,
+            "stage_bars": charts.stage_bars(run.stages),
+            "gate_notes": [reason for reason in run.gate.get("reasons", []) if reason not in sentences],
+            # Lists, because a template reads `counts.items` as the number of items.
+            "counts": list(run.counts.items()),
+            "settings": [*run.config.items(), *run.options.items()],
+            "publications": run.publications.select_related("by"),
+            "target": publishing.roll_back_target() if is_live else None,
+            "can_change": self.may_change(request),
+            "can_publish": finished and bool(run.artifact) and not is_live,
+            "artifact_gone": finished and not run.artifact,
+            **(extra_context or {}),
+        }
+        request.current_app = self.admin_site.name  # type: ignore[attr-defined]
+        return TemplateResponse(request, "admin/recommender/run/page.html", context)

@@ -1,0 +1,39 @@
+"""What the admin calls itself, and the dashboard on its start page."""
+
+from typing import Any
+
+from django.contrib import admin
+from django.http import HttpRequest, HttpResponse
+from django.utils.functional import lazy
+
+from recommender.admin import charts
+from recommender.conf import conf
+from recommender.services import console
+
+
+def _name() -> str:
+    return f"{conf().shop_name} console"
+
+
+_index = admin.site.index
+
+
+def index(request: HttpRequest, extra_context: dict[str, Any] | None = None) -> HttpResponse:
+    """The start page, with what the dashboard shows for those who may see runs."""
+    context = dict(extra_context or {})
+    if request.user.has_perm("recommender.view_run"):
+        seen = console.overview()
+        context |= {
+            "seen": seen,
+            "progress": console.progress(seen.active) if seen.active else None,
+            "chart": charts.bars(seen.days),
+        }
+    return _index(request, context)
+
+
+# Lazy, because a mistake in the settings is for `manage.py check` to report, not for an import to die of.
+admin.site.site_header = lazy(_name, str)()
+admin.site.site_title = lazy(_name, str)()
+admin.site.index_title = "Learning and shop"
+# On the site itself: a site class of its own could not live in this package, which registers with it while imported.
+admin.site.index = index  # type: ignore[method-assign]

@@ -1,0 +1,73 @@
+"""One click to a changed next page, over HTTP, as a new guest each time.
+
+    make run            # in another terminal
+    python -m tests.benchmarks.click --url http://localhost:8000 --clicks 200
+
+Each round is a fresh guest: the home page, one item page (the click), the home page again. Reported are the times of
+the click and of the next page, and the time from sending the click to having the changed page; a round counts only
+when the next page is personal and differs from the first.
+"""
+
+import argparse
+import http.client
+import json
+import random
+import re
+import statistics
+import time
+from urllib.parse import urlsplit
+
+ITEM_LINK = re.compile(r'href="(/item/[^"?]+/)[^"]*"')
+
+
+def get(connection: http.client.HTTPConnection, path: str, cookie: str) -> tuple[str, str, float]:
+    """(body, cookie, milliseconds)."""
+    started = time.perf_counter()
+    connection.request("GET", path, headers={"Cookie": cookie} if cookie else {})
+    answer = connection.getresponse()
+    body = answer.read().decode()
+    took_ms = (time.perf_counter() - started) * 1000
+    if answer.status != 200:
+        raise SystemExit(f"{path} answered {answer.status}.")
+    given = answer.getheader("Set-Cookie", "")
+    return body, given.split(";")[0] or cookie, took_ms
+
+
+def percentile(values: list[float], share: float) -> float:
+    return sorted(values)[min(len(values) - 1, int(share * len(values)))]
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--url", default="http://localhost:8000")
+    parser.add_argument("--clicks", type=int, default=200)
+    parser.add_argument("--json")
+    options = parser.parse_args()
+    where = urlsplit(options.url)
+    connection = http.client.HTTPConnection(where.hostname or "localhost", where.port or 80, timeout=30)
+    rng = random.Random(42)
+    first, click, page, total, changed = [], [], [], [], 0
+    for _ in range(options.clicks):
+        before, cookie, first_ms = get(connection, "/", "")
+        links = sorted(set(ITEM_LINK.findall(before)))
+        _, cookie, click_ms = get(connection, rng.choice(links), cookie)
+        after, _, page_ms = get(connection, "/", cookie)
+        changed += "Because you looked at" in after and set(ITEM_LINK.findall(after)) != set(links)
+        first.append(first_ms)
+        click.append(click_ms)
+        page.append(page_ms)
+        total.append(click_ms + page_ms)
+    result = {
+        name: {"p50_ms": round(statistics.median(values), 1), "p99_ms": round(percentile(values, 0.99), 1)}
+        for name, values in {"home": first, "click": click, "next page": page, "click to changed page": total}.items()
+    }
+    for name, figures in result.items():
+        print(f"{name:22} p50 {figures['p50_ms']:7.1f} ms   p99 {figures['p99_ms']:7.1f} ms")
+    print(f"{changed} of {options.clicks} next pages were changed by the click")
+    if options.json:
+        with open(options.json, "w") as file:
+            json.dump({**result, "changed": changed, "clicks": options.clicks}, file, indent=2)
+
+
+if __name__ == "__main__":
+    main()

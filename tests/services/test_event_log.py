@@ -1,0 +1,104 @@
+"""The event table as arrays."""
+
+import uuid
+from datetime import timedelta
+
+import numpy as np
+import pytest
+
+from recommender.engine.errors import NoData
+from recommender.models import Event
+from recommender.services import event_log, people
+from tests.services.conftest import START, purchases
+
+pytestmark = [pytest.mark.django_db, pytest.mark.database]
+
+
+def happened(*rows: tuple[str, str, str, int], **fields) -> event_log.EventLog:
+    """The log of (visitor, item, kind, minutes after START)."""
+    for visitor, item, kind, minutes in rows:
+        people.ensure(visitor)
+        Event.objects.create(
+            visitor_id=visitor, item_id=item, kind=kind, occurred_at=START + timedelta(minutes=minutes), **fields
+        )
+    return event_log.read()
+
+
+def test_the_log_is_in_order_of_time_whatever_the_order_of_recording(items):
+    log = happened(("ada", "sea-01", "view", 5), ("bob", "sea-00", "like", 1), ("ada", "sea-02", "cart", 3))
+    assert list(log.item_ids) == ["sea-00", "sea-02", "sea-01"]
+    assert list(np.diff(log.times)) == [120, 120]
+
+
+def test_what_pages_showed_is_not_learned(items):
+    log = happened(("ada", "sea-00", "impression", 0), ("ada", "sea-01", "view", 1))
+    assert list(log.kinds) == ["view"]
+
+
+def test_an_empty_table_has_no_data(items):
+    with pytest.raises(NoData):
+        event_log.read()
+    with pytest.raises(NoData):
+        happened(("ada", "sea-00", "impression", 0))
+
+
+def test_the_log_can_end_before_a_moment(items):
+    happened(("ada", "sea-00", "view", 0), ("ada", "sea-01", "view", 60))
+    assert list(event_log.read(until=START + timedelta(minutes=60)).item_ids) == ["sea-00"]
+
+
+def test_quick_repeats_count_once(items):
+    rows = [("ada", "sea-00", "view", 0), ("ada", "sea-00", "view", 10), ("ada", "sea-00", "view", 50)]
+    others = [("bob", "sea-00", "view", 1), ("ada", "sea-01", "view", 2), ("ada", "sea-00", "like", 3)]
+    kept, repeats = event_log.without_repeats(happened(*rows, *others))
+    assert repeats == 1 and len(kept) == 5
+    assert [int(time) for time in kept.times if time >= START.timestamp() + 10 * 60] == [START.timestamp() + 50 * 60]
+
+
+def test_every_purchase_counts(items):
+    log = happened(("ada", "sea-00", "purchase", 0), ("ada", "sea-00", "purchase", 1))
+    assert event_log.without_repeats(log)[1] == 0
+
+
+def test_the_last_rating_replaces_the_others(items):
+    ids = [uuid.uuid4() for _ in range(3)]
+    people.ensure("ada")
+    for event_id, stars, days in zip(ids, (5, 3, 1), (0, 0, 40), strict=True):
+        at = START + timedelta(days=days, minutes=stars)
+        Event.objects.create(
+            event_id=event_id, visitor_id="ada", item_id="sea-00", kind="rating", value=stars, occurred_at=at
+        )
+    kept, repeats = event_log.without_repeats(event_log.read())
+    assert (list(kept.values), repeats) == ([1.0], 2)
+
+
+def test_one_event_is_a_log(items):
+    log, repeats = event_log.without_repeats(happened(("ada", "sea-00", "view", 0)))
+    data = event_log.interactions(log)
+    assert (len(log), repeats, data.shape, data.weights.tolist()) == (1, 0, (1, 1), [1.0])
+
+
+def test_interactions_weigh_kind_and_age(items):
+    log = happened(("ada", "sea-00", "purchase", 0), ("ada", "sea-01", "dislike", 60 * 24 * 180))
+    data = event_log.interactions(log)
+    assert data.items.all == ["sea-00", "sea-01"]
+    assert data.weights.tolist() == [pytest.approx(2.5), pytest.approx(-5.0)]
+
+
+def test_purchases_are_the_baskets(shop):
+    log = event_log.read()
+    baskets = event_log.purchases(log, event_log.interactions(log))
+    assert len(baskets) == len(list(purchases())) and len(np.unique(baskets.baskets)) == 60
+
+
+def test_two_visitors_with_the_same_session_name_have_two_baskets(items):
+    rows = [("ada", "sea-00", "purchase", 0), ("bob", "sea-01", "purchase", 1), ("bob", "sea-02", "purchase", 2)]
+    log = happened(*rows, session="checkout")
+    data = event_log.interactions(log)
+    assert len(np.unique(event_log.purchases(log, data).baskets)) == 2
+    assert len(np.unique(data.baskets)) == 2
+
+
+def test_a_purchase_without_a_session_is_no_basket(items):
+    log = happened(("ada", "sea-00", "purchase", 0))
+    assert len(event_log.purchases(log, event_log.interactions(log))) == 0
