@@ -1,14 +1,12 @@
 """What every test shares: state in a temporary folder, and a process that remembers nothing from the test before."""
 
-import os
-import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from django.conf import settings as django_settings
 
-os.environ.setdefault("RECSITE_VAR", tempfile.mkdtemp(prefix="recsite-test-"))
-os.environ.setdefault("SECRET_KEY", "for tests only")
+Path(django_settings.STATIC_ROOT).mkdir(parents=True, exist_ok=True)  # WhiteNoise warns without it
 
 
 @pytest.fixture(autouse=True)

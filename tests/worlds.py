@@ -48,7 +48,7 @@ def planted_pairs(pairs: int = 10, baskets: int = 400, seed: int = 0) -> Interac
 
 
 def long_tail(users: int = 300, items: int = 200, per_user: int = 10, seed: int = 0) -> Interactions:
-    """Taste-free data: item i is taken with probability proportional to 1 / (i + 1), so popularity is the best answer."""
+    """No taste: item i is taken with a chance proportional to 1 / (i + 1), so popularity is the best answer."""
     random = np.random.default_rng(seed)
     chance = 1 / np.arange(1, items + 1)
     item_rows = random.choice(items, users * per_user, p=chance / chance.sum())

@@ -17,6 +17,8 @@ from recommender.admin.forms import ApiKeyForm
 from recommender.models import ApiKey
 from recommender.services import access
 
+SHOWN = ["name", "start", "scope_list", "created_by", "created_at", "last_used_at", "revoked_at"]
+
 
 class StateFilter(admin.SimpleListFilter):
     title = "state"
@@ -39,13 +41,11 @@ class ApiKeyAdmin(admin.ModelAdmin):
     search_fields = ["name", "prefix__exact"]
     actions = ["revoke"]
 
-    def get_fields(self, request: HttpRequest, obj: ApiKey | None = None) -> list[str]:
-        if obj is None:
-            return ["name", "scopes"]
-        return ["name", "start", "scope_list", "created_by", "created_at", "last_used_at", "revoked_at"]
+    def get_fields(self, request: HttpRequest, obj: ApiKey | None = None) -> list[Any]:
+        return SHOWN if obj else ["name", "scopes"]
 
     def get_readonly_fields(self, request: HttpRequest, obj: ApiKey | None = None) -> list[str]:
-        return self.get_fields(request, obj) if obj else []
+        return SHOWN if obj else []
 
     def has_change_permission(self, request: HttpRequest, obj: Model | None = None) -> bool:
         return False
@@ -72,7 +72,8 @@ class ApiKeyAdmin(admin.ModelAdmin):
     def save_model(self, request: HttpRequest, obj: ApiKey, form: ModelForm, change: bool) -> None:
         made, secret = access.create(form.cleaned_data["name"], form.cleaned_data["scopes"], by=request.user)
         obj.pk, obj.prefix = made.pk, made.prefix
-        request.new_api_key = secret  # type: ignore[attr-defined]  for response_add, and for nothing else
+        # For response_add, and for nothing else.
+        request.new_api_key = secret  # type: ignore[attr-defined]
 
     def response_add(self, request: HttpRequest, obj: ApiKey, post_url_continue: str | None = None) -> HttpResponse:
         """Show the key in this very answer, which nobody stores; a redirect would have to keep it in a cookie."""
@@ -110,11 +111,19 @@ class ApiKeyAdmin(admin.ModelAdmin):
         context = {**self.admin_site.each_context(request), "opts": self.opts, "title": f"Revoke {key}?", "key": key}
         return TemplateResponse(request, "admin/recommender/apikey/revoke.html", context)
 
-    def render_change_form(self, request: HttpRequest, context: dict[str, Any], **kwargs: Any) -> HttpResponse:
+    def render_change_form(
+        self,
+        request: HttpRequest,
+        context: dict[str, Any],
+        add: bool = False,
+        change: bool = False,
+        form_url: str = "",
+        obj: Any | None = None,
+    ) -> HttpResponse:
         context |= {
             "can_revoke": self.has_revoke_permission(request),
             # Every new key is shown on a page of its own, whichever button made it.
             "show_save_and_add_another": False,
             "show_save_and_continue": False,
         }
-        return super().render_change_form(request, context, **kwargs)
+        return super().render_change_form(request, context, add, change, form_url, obj)

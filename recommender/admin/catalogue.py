@@ -1,5 +1,6 @@
 """Items with their pictures, and the categories they stand in."""
 
+from collections.abc import Sequence
 from typing import Any
 
 from django.contrib import admin, messages
@@ -75,7 +76,7 @@ class ItemAdmin(admin.ModelAdmin):
         if db_field.name == "stock":
             # Compare with what the page showed, so that stock sold while it was open is not put back by saving it.
             kwargs["show_hidden_initial"] = True
-        return super().formfield_for_dbfield(db_field, request, **kwargs)  # type: ignore[return-value]
+        return super().formfield_for_dbfield(db_field, request, **kwargs)
 
     def save_model(self, request: HttpRequest, obj: Item, form: ModelForm, change: bool) -> None:
         obj.save(update_fields=[*form.changed_data, "updated_at"] if change else None)
@@ -134,7 +135,7 @@ class CategoryAdmin(admin.ModelAdmin):
     def get_readonly_fields(self, request: HttpRequest, obj: Category | None = None) -> list[str]:
         return ["slug"] if obj else []
 
-    def get_prepopulated_fields(self, request: HttpRequest, obj: Category | None = None) -> dict[str, list[str]]:
+    def get_prepopulated_fields(self, request: HttpRequest, obj: Category | None = None) -> dict[str, Sequence[str]]:
         return {} if obj else {"slug": ["name"]}
 
 

@@ -1,8 +1,10 @@
 """Tables that staff read and never edit, and lists that stay quick over millions of rows."""
 
+from typing import Any
+
 from django.contrib import admin
 from django.core.paginator import Paginator
-from django.db.models import Model
+from django.db.models import Model, QuerySet
 from django.http import HttpRequest
 from django.utils.functional import cached_property
 
@@ -12,9 +14,11 @@ MOST_COUNTED = 20_000  # rows; counting on would read the whole table to show a 
 class CappedPaginator(Paginator):
     """Counts no further than MOST_COUNTED."""
 
+    object_list: QuerySet[Any]
+
     @cached_property
     def count(self) -> int:
-        return self.object_list.order_by()[:MOST_COUNTED].count()  # type: ignore[union-attr]
+        return self.object_list.order_by()[:MOST_COUNTED].count()
 
     @property
     def capped(self) -> bool:

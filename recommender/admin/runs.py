@@ -2,12 +2,13 @@
 
 from typing import Any
 
-from django.contrib import admin
+from django.contrib import admin, messages
 from django.contrib.admin.utils import unquote
 from django.core.exceptions import PermissionDenied
 from django.db.models import QuerySet, Subquery
-from django.http import HttpRequest, HttpResponse
+from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
 from django.template.response import TemplateResponse
+from django.urls import reverse
 from django.utils import timezone
 from django.utils.formats import date_format
 from django.utils.html import format_html
@@ -36,7 +37,7 @@ class RunAdmin(ReadOnly, RunActions, admin.ModelAdmin):
 
     @admin.display(description="Run", ordering="id")
     def number(self, run: Run) -> str | SafeString:
-        if run.pk == run.live_id:  # type: ignore[attr-defined]  annotated above
+        if run.pk == getattr(run, "live_id", None):  # annotated by get_queryset
             return format_html('{} <span class="badge badge-live">live</span>', run.pk)
         return str(run.pk)
 
@@ -88,7 +89,8 @@ class RunAdmin(ReadOnly, RunActions, admin.ModelAdmin):
         if not self.has_view_permission(request, run):
             raise PermissionDenied
         if run is None:
-            return self._get_obj_does_not_exist_redirect(request, self.opts, object_id)
+            messages.warning(request, f"There is no run {unquote(object_id)[:20]}.")
+            return HttpResponseRedirect(reverse("admin:recommender_run_changelist"))
         live = publishing.live_run()
         found = comparison.compare(run, live)
         is_live = live is not None and live.pk == run.pk
@@ -117,5 +119,5 @@ class RunAdmin(ReadOnly, RunActions, admin.ModelAdmin):
             "artifact_gone": finished and not run.artifact,
             **(extra_context or {}),
         }
-        request.current_app = self.admin_site.name  # type: ignore[attr-defined]
+        request.current_app = self.admin_site.name
         return TemplateResponse(request, "admin/recommender/run/page.html", context)

@@ -3,7 +3,8 @@
 from typing import Any
 
 from django.contrib import admin
-from django.http import HttpRequest, HttpResponse
+from django.http import HttpRequest
+from django.template.response import TemplateResponse
 from django.utils.functional import lazy
 
 from recommender.admin import charts
@@ -18,7 +19,7 @@ def _name() -> str:
 _index = admin.site.index
 
 
-def index(request: HttpRequest, extra_context: dict[str, Any] | None = None) -> HttpResponse:
+def index(request: HttpRequest, extra_context: dict[str, Any] | None = None) -> TemplateResponse:
     """The start page, with what the dashboard shows for those who may see runs."""
     context = dict(extra_context or {})
     if request.user.has_perm("recommender.view_run"):

@@ -135,10 +135,11 @@ def accuracy_notes(dataset: Dataset, results: Sequence[Result]) -> list[str]:
         "All items are ranked, but those that a user has.",
     ]
     for result in results:
-        chosen = f"best of {len(result.trials)} on the validation part" if result.trials else "as given"
-        refitted = "refitted with the validation part" if result.refitted else "not refitted with a validation part"
+        said = [f"best of {len(result.trials)} on the validation part" if result.trials else "as given"]
+        if result.trials or dataset.validation is not None:
+            said.append(f"{'refitted with' if result.refitted else 'fitted without'} the validation part")
         settings = ", ".join(f"{name}={value}" for name, value in result.config.items())
-        notes.append(f"{result.trainer}: {settings} ({chosen}; {refitted}).")
+        notes.append(f"{result.trainer}: {settings} ({'; '.join(said)}).")
         if result.trainer != BASELINE:
             metric = deciding_metric(baseline)
             gain = paired_difference(result.report, baseline, metric)

@@ -32,6 +32,7 @@ log = logging.getLogger(__name__)
 MAX_RESULTS = 100
 POOL = 4  # candidates per wanted result, so that filters and diversity have something to choose from
 OPEN_AGAIN_AFTER_S = 30.0  # seconds until an artifact that could not be opened is looked at again
+SPARE = 4  # items fetched beyond the wanted ones, in place of those that are sold out
 POPULAR_FOR_S = 60.0  # seconds a process keeps its list of popular items when no model serves
 RELEVANCE = 0.8  # share of relevance against novelty within a list (lambda of maximal marginal relevance)
 POPULAR_REASON = "Popular with other shoppers"
@@ -391,8 +392,13 @@ def _entries(
     category: str | None = None,
 ) -> list[Recommendation]:
     wanted = [(item_id, score) for item_id, score in zip(item_ids, scores, strict=True) if item_id not in exclude]
-    items = _available([item_id for item_id, _ in wanted], category)
-    kept = [(items[item_id], score) for item_id, score in wanted if item_id in items][:n]
+    kept: list[tuple[Item, float]] = []
+    at_once = n + SPARE  # nearly always enough: the rest of the candidates is only fetched where much is sold out
+    while wanted and len(kept) < n:
+        items = _available([item_id for item_id, _ in wanted[:at_once]], category)
+        kept += [(items[item_id], score) for item_id, score in wanted[:at_once] if item_id in items]
+        wanted, at_once = wanted[at_once:], at_once * POOL
+    kept = kept[:n]
     return [Recommendation(item, position, float(score), reason) for position, (item, score) in enumerate(kept, 1)]
 
 

@@ -120,7 +120,7 @@ def recover() -> list[int]:
 
 
 def run(run_id: int, out_of_time: type[Exception] | tuple[type[Exception], ...] = ()) -> Run | None:
-    """Carry out a queued run from events to live model. None when it is not there to be claimed (done, taken, gone).
+    """Carry out a queued run from events to live model. None when it is not there, or not to be claimed (done, taken).
 
     `out_of_time` is what the caller's time limit raises in the midst of it.
     """
@@ -154,8 +154,7 @@ def run(run_id: int, out_of_time: type[Exception] | tuple[type[Exception], ...] 
     else:
         if _end(row, Run.Status.SUCCEEDED if passed else Run.Status.REFUSED):
             _follow_up(row)
-    row.refresh_from_db()
-    return row
+    return Run.objects.filter(pk=run_id).first()
 
 
 def _follow_up(row: Run) -> None:

@@ -131,5 +131,6 @@ def test_a_web_process_needs_numpy_only(tmp_path: Path) -> None:
         "m = open_model(Path(sys.argv[1])); m.recommend(Histories.single([0, 2]), 5); m.similar(1, 3); m.popular(3);"
         "print(sorted({'torch', 'implicit', 'scipy', 'pandas', 'faiss', 'django'} & set(sys.modules)))"
     )
-    done = subprocess.run([sys.executable, "-c", program, written(tmp_path)], capture_output=True, text=True, check=True)
+    command = [sys.executable, "-c", program, str(written(tmp_path))]
+    done = subprocess.run(command, capture_output=True, text=True, check=True)
     assert done.stdout.strip() == "[]"

@@ -10,6 +10,7 @@ from django.test.utils import CaptureQueriesContext
 
 from recommender.models import Event, Run, Visitor
 from recommender.services import publishing
+from recommender.storefront import shelves as page_shelves
 from recommender.storefront.visitor import COOKIE
 
 pytestmark = [pytest.mark.django_db, pytest.mark.database]
@@ -94,7 +95,8 @@ def test_cards_carry_run_shelf_and_position_and_the_click_brings_them_back(clien
 
 
 @pytest.mark.parametrize("who", ["new guest", "guest", "reader"])
-def test_front_page_asks_the_database_little(client, django_user_model, shop, live_run, who):
+def test_front_page_asks_the_database_little(client, django_user_model, shop, live_run, monkeypatch, who):
+    monkeypatch.setattr(page_shelves, "SHELF_LENGTH", 4)  # so that the small shop fills all shelves, as a real one does
     if who == "reader":
         client.force_login(django_user_model.objects.create_user("someone"))
     if who != "new guest":

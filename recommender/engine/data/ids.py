@@ -26,15 +26,17 @@ class Ids:
 
     @classmethod
     def factorize(cls, values: ArrayLike) -> tuple["Ids", NDArray[np.int32]]:
-        """The distinct ids of a column (E,) and each value's row, int32 (E,)."""
+        """The distinct ids of a column (E,) and each value's row, int32 (E,).
+
+        Raises ValueError where one is missing (None, NaN).
+        """
         import pandas as pd  # not at the top: web processes read ids but never factorize
 
         codes, distinct = pd.factorize(np.asarray(values, dtype=object))
-        encoded = _encode(distinct)
-        order = np.argsort(encoded, kind="stable")
-        row_of_code = np.empty(len(order), dtype=np.int32)
-        row_of_code[order] = np.arange(len(order), dtype=np.int32)
-        return cls(encoded[order]), row_of_code[codes]
+        if (codes < 0).any():
+            raise ValueError("An id is missing.")
+        encoded, row_of_code = np.unique(_encode(distinct), return_inverse=True)  # 1 and "1" are one id
+        return cls(encoded), row_of_code[codes].astype(np.int32)
 
     def __len__(self) -> int:
         return len(self.encoded)

@@ -19,7 +19,7 @@ from recommender.engine.evaluation.metrics import PER_USER, coverage, gini, nove
 from recommender.engine.index.exact import top_k
 from recommender.engine.trainers import Progress, Query, no_progress
 
-BATCH_BYTES = 128 * 2**20  # of scores held at once; masking and sorting them takes about three times as much
+BATCH_BYTES = 64 * 2**20  # of scores held at once; masking and sorting them takes about five times as much
 LENGTHS = {"cold": (0, 0), "1-5": (1, 5), "6-20": (6, 20), "21+": (21, np.inf)}  # events in a history
 POPULARITY = ("head", "mid", "tail")  # items that together make the first, second and last third of the history's pairs
 PERSONAL_SAMPLE = 200  # users whose unmasked lists are compared, to see whether a model tells people apart
@@ -147,13 +147,15 @@ def evaluate(
         truth[test_rows.row, test_rows.col] = True
         hits = np.take_along_axis(truth, rows, axis=1) & shows
         warm = lengths[batch] > 0
+        for part, label in enumerate(POPULARITY):
+            of_part = np.bincount(test_rows.row, weights=third[test_rows.col] == part, minlength=len(rows))
+            found = np.cumsum(hits & (third[rows] == part), axis=1)
+            for k in ks:
+                share = found[:, min(k, n) - 1] / np.maximum(of_part, 1)
+                per_user[f"recall.{label}@{k}"][batch] = np.where(of_part > 0, share, np.nan)
         for k in ks:
             for name, metric in PER_USER.items():
                 per_user[f"{name}@{k}"][batch] = metric(hits, relevant[users[batch]], k)
-            for part, label in enumerate(POPULARITY):
-                of_part = (truth & (third == part)).sum(axis=1)
-                found = (hits & (third[rows] == part))[:, :k].sum(axis=1)
-                per_user[f"recall.{label}@{k}"][batch] = np.where(of_part > 0, found / np.maximum(of_part, 1), np.nan)
             shown[k] += np.bincount(rows[:, :k][shows[:, :k] & warm[:, None]], minlength=n)
     progress(1.0, f"{len(users)} users")
 

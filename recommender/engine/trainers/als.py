@@ -95,7 +95,10 @@ class AlsTrainer:
 
     @staticmethod
     def fit(data: Interactions, config: AlsConfig, options: Options) -> Arrays:
-        """`item_vectors` float32 (N, D), `user_vectors` float32 (U, D), `lambda` float32 (). Raises NoData, NotFinite."""
+        """`item_vectors` float32 (N, D), `user_vectors` float32 (U, D), `lambda` float32 ().
+
+        Raises NoData, NotFinite.
+        """
         from implicit.cpu.als import AlternatingLeastSquares
         from implicit.recommender_base import ModelFitError
         from threadpoolctl import threadpool_limits

@@ -8,6 +8,7 @@ from django.db import DatabaseError
 from django.db.models import QuerySet
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import get_object_or_404, render
+from django.views.decorators.gzip import gzip_page
 from django.views.decorators.http import require_POST, require_safe
 
 from recommender.models import Category
@@ -29,6 +30,7 @@ SORT_LABELS = {
 
 
 @require_safe
+@gzip_page
 def home(request: HttpRequest) -> HttpResponse:
     me = visitor_id(request)
     tops = departments(request)
@@ -44,6 +46,7 @@ def categories(request: HttpRequest) -> HttpResponse:
 
 
 @require_safe
+@gzip_page
 def category(request: HttpRequest, slug: str) -> HttpResponse:
     chosen = get_object_or_404(Category.objects.select_related("parent").prefetch_related("children"), pk=slug)
     sort = request.GET.get("sort", "")
@@ -65,6 +68,7 @@ def category(request: HttpRequest, slug: str) -> HttpResponse:
 
 
 @require_safe
+@gzip_page
 def search(request: HttpRequest) -> HttpResponse:
     query = request.GET.get("q", "")[: search_service.MAX_LENGTH].replace("\x00", "").strip()
     page = _page(request, search_service.search(query))

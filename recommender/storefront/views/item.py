@@ -9,6 +9,7 @@ from django.db import DatabaseError
 from django.http import Http404, HttpRequest, HttpResponse
 from django.shortcuts import redirect, render
 from django.urls import reverse
+from django.views.decorators.gzip import gzip_page
 from django.views.decorators.http import require_POST, require_safe
 
 from recommender.models import Event, Item
@@ -35,6 +36,7 @@ def wanted(item_id: str) -> Item:
 
 
 @require_safe
+@gzip_page
 def page(request: HttpRequest, item_id: str) -> HttpResponse:
     item = wanted(item_id)
     source = sources.read(request.GET)

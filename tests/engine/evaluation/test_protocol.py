@@ -36,9 +36,7 @@ class Table:
 
 def made(users: int, items: int, pairs: list[tuple[int, int]], weights: list[float] | None = None) -> Interactions:
     rows = np.array(pairs, dtype=np.int32).reshape(-1, 2)
-    return Interactions.build(
-        worlds.numbered(users, "u"), worlds.numbered(items, "i"), rows[:, 0], rows[:, 1], weights
-    )
+    return Interactions.build(worlds.numbered(users, "u"), worlds.numbered(items, "i"), rows[:, 0], rows[:, 1], weights)
 
 
 @pytest.fixture(scope="module")
@@ -137,6 +135,12 @@ def test_history_and_test_must_share_their_ids() -> None:
 def test_recall_by_popularity_adds_up(split) -> None:
     train, test = split
     report = evaluate(fit("popularity", train, {}), train, test, (10,), samples=10)
+    thirds = popularity_thirds(np.bincount(train.matrix.indices, minlength=200))
+    found = np.zeros(len(report.user_rows))
+    for part, label in enumerate(protocol.POPULARITY):
+        of_part = test.matrix[:, thirds == part].getnnz(axis=1)[report.user_rows]
+        found += np.nan_to_num(report.per_user[f"recall.{label}@10"]) * of_part
+    np.testing.assert_allclose(found / np.diff(test.matrix.indptr)[report.user_rows], report.per_user["recall@10"])
     segments = report.as_json()["segments"]
     assert segments["items head"]["metrics"]["recall@10"]["value"] > 0.2
     assert segments["items tail"]["metrics"]["recall@10"]["value"] == 0

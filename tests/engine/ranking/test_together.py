@@ -71,9 +71,7 @@ def test_lists_are_cut_and_ordered_with_ties_by_row() -> None:
 
 
 def test_users_stand_for_baskets_where_there_are_none() -> None:
-    data = Interactions.build(
-        worlds.numbered(4, "u"), worlds.numbered(4, "i"), [0, 0, 1, 1, 2, 3], [0, 1, 0, 1, 2, 3]
-    )
+    data = Interactions.build(worlds.numbered(4, "u"), worlds.numbered(4, "i"), [0, 0, 1, 1, 2, 3], [0, 1, 0, 1, 2, 3])
     assert bought_together(data).rows[0, 0] == 1
 
 

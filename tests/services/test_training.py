@@ -1,0 +1,451 @@
+"""The life of a run: claimed once, heard when cancelled, fenced when lost, and never live without having earned it."""
+
+import json
+import logging
+import threading
+import time
+from dataclasses import asdict
+from datetime import timedelta
+
+import numpy as np
+import pytest
+from django.db import OperationalError
+from django.forms import model_to_dict
+from django.utils import timezone
+
+from recommender.conf import conf
+from recommender.engine.errors import ArtifactDamaged, InvalidConfig, UnknownName
+from recommender.engine.model import open_model
+from recommender.engine.trainers import make_config, no_progress
+from recommender.engine.trainers.als import AlsTrainer
+from recommender.models import Event, Item, Publication, Run
+from recommender.services import events, people, publishing, run_monitor, serving, training
+from recommender.services.errors import RunActive, UnknownRun
+from recommender.services.run_monitor import RunMonitor
+from tests.services.conftest import PER_GROUP, START, at_once
+
+# The heartbeat writes on a connection of its own, so that what the test writes must be committed.
+pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.database]
+SMALL = {"factors": 8, "iterations": 5}
+
+
+@pytest.fixture(autouse=True)
+def quick_heart(monkeypatch):
+    monkeypatch.setattr(run_monitor, "HEARTBEAT_S", 0.05)
+    monkeypatch.setattr(run_monitor, "SAMPLE_S", 0.02)
+    monkeypatch.setattr(run_monitor, "WRITE_EVERY_S", 0.0)
+
+
+@pytest.fixture
+def judged(shop, settings):
+    """The shop, where everybody buys one more item of their taste at the end: enough to judge a model by."""
+    settings.RECOMMENDER = {**settings.RECOMMENDER, "test_share": 0.2}
+    Event.objects.bulk_create(
+        Event(
+            kind="purchase",
+            visitor_id=f"{group}-fan-{number}",
+            item_id=f"{group}-{(number + 4) % PER_GROUP:02d}",
+            occurred_at=START + timedelta(days=9, minutes=number),
+        )
+        for number in range(3 * PER_GROUP)
+        for group in ("sea", "hill")
+    )
+    return shop
+
+
+@pytest.fixture
+def conduct(monkeypatch):
+    """conduct(function) has ALS call `function(options)` in the midst of a run, and learn `vectors` if given."""
+    real = AlsTrainer.fit
+
+    def conduct(function=lambda options: None, vectors=None):
+        def fit(data, config, options):
+            function(options)
+            learned = real(data, config, options)
+            return learned if vectors is None else {**learned, "item_vectors": vectors}
+
+        monkeypatch.setattr(AlsTrainer, "fit", staticmethod(fit))
+
+    return conduct
+
+
+def carried_out(trainer_name: str = "als", config=None, **options) -> Run:
+    queued = training.request(trainer_name, SMALL if config is None and trainer_name == "als" else config, **options)
+    run = training.run(queued.pk)
+    assert run is not None and not run.is_active
+    return run
+
+
+# --- A whole run
+
+
+def test_a_run_goes_from_events_to_the_live_model(judged):
+    run = carried_out("als", reason="first", requested_by="ada")
+    assert (run.status, run.error, run.tries, run.share_done) == ("succeeded", "", 1, 1.0)
+    assert run.counts == {"events": 300, "repeats": 0, "learned": 300, "users": 60, "items": 20}
+    assert [stage["stage"] for stage in run.stages] == list(training.STAGES)
+    assert all(stage["seconds"] >= 0 and stage["peak_mb"] > 10 for stage in run.stages)
+    assert run.gate["passed"] and {check["name"] for check in run.gate["checks"]} >= {"finite", "beats_popularity"}
+    ours, floor = (run.metrics[name]["metrics"]["ndcg@10"]["value"] for name in ("model", "popularity"))
+    assert ours > floor > 0
+    assert run.started_at <= run.heartbeat_at <= run.finished_at and run.worker
+    assert publishing.live_run() == run
+    model = open_model(conf().artifacts_dir / run.artifact)
+    assert len(model) == 20 and model.manifest["run"] == run.pk and model.manifest["gate"] == run.gate
+    shelf = serving.recommend("sea-fan-0", 3)
+    assert (shelf.tier, shelf.run_id) == ("model", run.pk)
+    assert all(entry.item.pk.startswith("sea") for entry in shelf.entries)
+
+
+def test_the_same_seed_gives_the_same_run(judged):
+    first, second, other = carried_out(), carried_out(), carried_out(options={"seed": 7})
+    assert first.metrics == second.metrics
+    vectors = [open_model(conf().artifacts_dir / run.artifact).query.item_vectors for run in (first, second, other)]
+    assert np.array_equal(vectors[0], vectors[1]) and not np.array_equal(vectors[0], vectors[2])
+
+
+def test_what_a_run_records_is_json(judged):
+    run = carried_out()
+    json.dumps([run.metrics, run.gate, run.stages, run.counts, run.config, run.options], allow_nan=False)
+    assert run.config == asdict(make_config("als", SMALL))  # defaults are written out
+
+
+def test_progress_rises_while_it_works(judged, conduct):
+    seen = []
+
+    def look(options):
+        for share in (0.1, 0.9):
+            options.progress(share, f"at {share}")
+            row = Run.objects.get()
+            seen.append((row.status, row.stage, row.share_done, row.message))
+
+    conduct(look)
+    carried_out()
+    (status, stage, share, message), (_, _, later, _) = seen[:2]
+    assert (status, stage, message) == ("running", "fit", "at 0.1") and 0 < share < later < 1
+
+
+def test_a_run_the_gate_refuses_is_kept_but_not_published(judged, conduct):
+    live = carried_out()
+    conduct(vectors=np.ones((20, 8), np.float32))
+    refused = carried_out()
+    assert (refused.status, refused.error) == ("refused", "")
+    assert not refused.gate["passed"] and refused.gate["reasons"]
+    assert publishing.live_run() == live
+    publishing.publish(refused.pk, "to see what happens")
+    assert publishing.live_run() == refused
+
+
+def test_without_auto_publish_people_decide(shop, settings):
+    settings.RECOMMENDER = {**settings.RECOMMENDER, "auto_publish": False}
+    run = carried_out()
+    assert run.status == "succeeded" and publishing.live_run() is None
+
+
+def test_a_run_that_cannot_be_published_says_so(shop, monkeypatch, caplog):
+    def refuse(*args, **kwargs):
+        raise ArtifactDamaged("a.npy is not as it was written.")
+
+    monkeypatch.setattr(publishing, "publish", refuse)
+    run = carried_out()
+    assert run.status == "succeeded" and run.error.startswith("Not published.") and "a.npy" in run.error
+
+
+@pytest.mark.parametrize("trainer_name", ["als", "popularity"])
+@pytest.mark.parametrize(
+    ("visitors", "things"),
+    [(["ada"], ["sea-00"]), (["ada"], ["sea-00", "sea-01", "sea-02"]), (["ada", "bob"], ["sea-00"])],
+)
+def test_a_tiny_shop_can_be_learned(items, trainer_name, visitors, things):
+    for visitor in visitors:
+        for item_id in things:
+            events.record(people.ensure(visitor), items[item_id], "view")
+    run = carried_out(trainer_name)
+    assert (run.status, run.error) == ("succeeded", "")
+    assert publishing.live_run() == run
+    assert len(serving.recommend("somebody new").entries) == len(things)
+    serving.recommend("ada")
+    serving.similar("sea-00")
+
+
+# --- Asking for a run
+
+
+def test_only_one_run_is_active(db):
+    run = training.request("popularity")
+    with pytest.raises(RunActive) as refusal:
+        training.request("popularity")
+    assert refusal.value.context == {"run_id": run.pk}
+    Run.objects.update(status="running")
+    with pytest.raises(RunActive):
+        training.request("popularity")
+    Run.objects.update(status="failed")
+    assert training.request("popularity").pk != run.pk
+
+
+def test_of_requests_at_the_same_moment_one_is_queued(db):
+    results = at_once(*[lambda: training.request("popularity")] * 4)
+    assert sorted(type(result).__name__ for result in results) == ["Run", "RunActive", "RunActive", "RunActive"]
+    assert Run.objects.count() == 1
+
+
+def test_the_sites_own_trainer_and_config_are_the_default(settings):
+    settings.RECOMMENDER = {**settings.RECOMMENDER, "trainer": "als", "trainer_config": {"factors": 5}, "threads": 3}
+    run = training.request()
+    assert (run.trainer, run.config["factors"], run.options) == ("als", 5, {"seed": 42, "threads": 3})
+    training.cancel(run.pk)
+    assert training.request("popularity").config == {"count_users": True}
+
+
+@pytest.mark.parametrize(
+    ("name", "config", "error"),
+    [
+        ("none such", {}, UnknownName),
+        ("als", {"colour": 1}, InvalidConfig),
+        ("als", {"factors": 0}, InvalidConfig),
+        ("als", {"factors": "many"}, InvalidConfig),
+        ("als", {"regularization": "strong"}, InvalidConfig),
+        ("als", {"alpha": float("nan")}, InvalidConfig),
+        ("als", {"iterations": None}, InvalidConfig),
+    ],
+)
+def test_what_cannot_be_trained_is_not_queued(db, name, config, error):
+    with pytest.raises(error):
+        training.request(name, config)
+    assert not Run.objects.exists()
+
+
+def test_an_unknown_run_is_unknown(db):
+    for ask in (training.get, training.cancel):
+        with pytest.raises(UnknownRun):
+            ask(99)
+    assert training.run(99) is None
+
+
+# --- Claiming
+
+
+def test_a_wake_up_call_delivered_twice_runs_once(shop):
+    run = training.request("popularity")
+    results = at_once(*[lambda: training.run(run.pk)] * 3)
+    assert [result for result in results if result is not None] == [run]
+    assert Run.objects.get().tries == 1 and Publication.objects.count() == 1
+    assert training.run(run.pk) is None
+    assert Run.objects.get().tries == 1
+
+
+# --- Failing
+
+
+def test_an_empty_shop_says_what_is_missing(items):
+    run = carried_out()
+    assert run.status == "failed" and run.error.startswith("There are no interactions to learn from.")
+    assert publishing.live_run() is None
+
+
+def test_only_dislikes_are_nothing_to_learn_from(items, guest):
+    events.record(guest, items["sea-00"], "dislike")
+    assert "no interactions" in carried_out().error
+
+
+def test_an_error_in_a_trainer_is_the_reason(shop, conduct, caplog):
+    def fail(options):
+        raise ValueError("matrix is singular")
+
+    conduct(fail)
+    run = carried_out()
+    assert run.status == "failed" and run.error.startswith("ValueError: matrix is singular (fail, line")
+    assert run.finished_at and run.stage == "fit" and not run.artifact
+    assert "Run" in caplog.text
+
+
+def test_vectors_that_are_not_finite_never_go_live(shop, conduct):
+    conduct(vectors=np.full((20, 8), np.nan, np.float32))
+    run = carried_out()
+    assert run.status == "failed" and "NaN" in run.error and publishing.live_run() is None
+
+
+def test_a_failure_leaves_the_live_model_and_the_way_free(shop, conduct):
+    live = carried_out()
+    conduct(lambda options: 1 / 0)
+    assert carried_out().status == "failed"
+    assert publishing.live_run() == live and training.active_run() is None
+    assert serving.popular(3).run_id == live.pk
+
+
+class OutOfTime(Exception):
+    """What a task's time limit raises."""
+
+
+def test_a_run_that_takes_too_long_says_so(shop, conduct):
+    def too_long(options):
+        raise OutOfTime
+
+    conduct(too_long)
+    run = training.run(training.request("als", SMALL).pk, out_of_time=OutOfTime)
+    assert run.status == "failed" and "longer than it may" in run.error and "TRAIN_TIME_LIMIT_S" in run.error
+
+
+# --- Cancelling
+
+
+def test_a_queued_run_is_cancelled_at_once(shop):
+    run = training.cancel(training.request("als", SMALL).pk)
+    assert (run.status, run.cancel_requested) == ("cancelled", True) and run.finished_at
+    assert training.run(run.pk) is None
+    assert Run.objects.get().status == "cancelled"
+
+
+def test_a_running_run_hears_of_it_within_moments(shop, conduct):
+    started = threading.Event()
+
+    def wait(options):
+        started.set()
+        for _ in range(1000):
+            options.progress(0.5, "waiting")
+            time.sleep(0.01)
+
+    conduct(wait)
+    run = training.request("als", SMALL)
+
+    def cancel():
+        assert started.wait(10)
+        return training.cancel(run.pk).status, time.monotonic()
+
+    ended, (answer, asked_at) = at_once(lambda: (training.run(run.pk), time.monotonic()), cancel)
+    assert answer == "running"
+    assert (ended[0].status, ended[0].error) == ("cancelled", "") and ended[1] - asked_at < 2
+    assert publishing.live_run() is None and training.active_run() is None
+
+
+def test_an_ended_run_stays_as_it_is(shop):
+    run = carried_out("popularity")
+    assert training.cancel(run.pk).status == "succeeded"
+    assert not Run.objects.get().cancel_requested
+
+
+# --- Lost workers
+
+
+def silent(run: Run, seconds: float = 120, **fields) -> None:
+    """As a killed worker leaves it."""
+    Run.objects.filter(pk=run.pk).update(
+        status="running", heartbeat_at=timezone.now() - timedelta(seconds=seconds), **fields
+    )
+
+
+def test_a_lost_run_goes_back_to_the_queue_and_ends_well(shop):
+    run = training.request("popularity")
+    silent(run, tries=1, stages=[{"stage": "load"}], share_done=0.4)
+    assert training.recover() == [run.pk]
+    assert Run.objects.get().status == "queued"
+    ended = training.run(run.pk)
+    assert (ended.status, ended.tries, len(ended.stages)) == ("succeeded", 2, len(training.STAGES))
+
+
+def test_a_run_whose_heart_beats_is_not_lost(shop):
+    run = training.request("popularity")
+    silent(run, seconds=conf().lost_after_s / 2, tries=1)
+    assert training.recover() == []
+    assert Run.objects.get().status == "running"
+
+
+def test_a_run_is_not_started_for_ever(shop):
+    run = training.request("popularity")
+    silent(run, tries=conf().max_tries)
+    assert training.recover() == []
+    run.refresh_from_db()
+    assert (run.status, run.error) == ("failed", "Its worker was lost 3 times.") and run.finished_at
+
+
+def test_a_lost_run_that_was_to_be_cancelled_is_cancelled(shop):
+    run = training.request("popularity")
+    silent(run, tries=1)
+    training.cancel(run.pk)
+    assert training.recover() == []
+    assert Run.objects.get().status == "cancelled"
+
+
+def test_a_queued_run_is_called_again_after_a_while(shop):
+    run = training.request("popularity")
+    assert training.recover() == [run.pk]  # the call never reached the broker
+    training.enqueued(run.pk)
+    assert training.recover() == []
+    Run.objects.update(enqueued_at=timezone.now() - training.WAKE_AGAIN_AFTER)
+    assert training.recover() == [run.pk]
+
+
+@pytest.mark.parametrize("moment", ["fit", "write"])
+def test_a_worker_that_wakes_up_after_its_run_was_given_to_another_writes_nothing(shop, conduct, monkeypatch, moment):
+    run = training.request("als", SMALL)
+    given, taken_over = [], {}
+
+    def give_to_another(*_):
+        if not given:
+            given.append(True)
+            Run.objects.filter(pk=run.pk).update(status="queued")
+            taken_over.update(model_to_dict(training.run(run.pk)))
+
+    if moment == "fit":
+        conduct(give_to_another)
+    else:
+        write = training.write_model
+
+        def late(*args, **kwargs):
+            give_to_another()
+            return write(*args, **kwargs)
+
+        monkeypatch.setattr(training, "write_model", late)
+    stale = training.run(run.pk)
+    assert stale.tries == 2 and taken_over["status"] == "succeeded"
+    assert model_to_dict(Run.objects.get()) == taken_over
+    assert Publication.objects.count() == 1
+    assert [path.name for path in conf().artifacts_dir.iterdir()] == [taken_over["artifact"]]
+    serving.forget()
+    assert serving.live().model is not None
+
+
+def test_an_artifact_that_a_killed_try_left_is_replaced(shop):
+    run = training.request("popularity")
+    left = conf().artifacts_dir / f"run-{run.pk:06d}-1"
+    left.mkdir(parents=True)
+    silent(run, tries=1)
+    training.recover()
+    ended = training.run(run.pk)
+    assert ended.status == "succeeded" and [path.name for path in conf().artifacts_dir.iterdir()] == [ended.artifact]
+
+
+def test_a_heart_goes_on_beating_when_the_database_was_busy(shop, conduct, monkeypatch, caplog):
+    report, failures = RunMonitor._mine, []
+
+    def busy(monitor):
+        if threading.current_thread() is not threading.main_thread() and len(failures) < 3:
+            failures.append(1)
+            raise OperationalError("database is locked")
+        return report(monitor)
+
+    def wait_for_a_beat(options):
+        if options.progress is no_progress:
+            return
+        before, deadline = Run.objects.get().heartbeat_at, time.monotonic() + 10
+        while len(failures) < 3 or Run.objects.get().heartbeat_at == before:
+            assert time.monotonic() < deadline
+            time.sleep(0.01)
+
+    monkeypatch.setattr(RunMonitor, "_mine", busy)
+    conduct(wait_for_a_beat)
+    with caplog.at_level(logging.WARNING):
+        assert carried_out().status == "succeeded"
+    assert "heartbeat" in caplog.text
+
+
+def test_a_run_deleted_while_it_works_stops(shop, conduct):
+    conduct(lambda options: Run.objects.all().delete())
+    assert training.run(training.request("als", SMALL).pk) is None
+    assert not Run.objects.exists() and publishing.live_run() is None
+
+
+def test_items_may_change_while_it_works(shop, conduct):
+    conduct(lambda options: Item.objects.filter(pk="sea-00").update(active=False))
+    assert carried_out().status == "succeeded"
+    assert "sea-00" not in [entry.item.pk for entry in serving.popular(100).entries]

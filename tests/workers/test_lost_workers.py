@@ -1,0 +1,28 @@
+"""Workers that do not come to the end of a run, each started for its test alone."""
+
+import pytest
+
+from recommender.conf import conf
+from recommender.services import publishing
+from tests.workers.conftest import eventually
+from tests.workers.runs import ENDLESS, asked_for, ended, in_the_midst, swept
+
+pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.database]
+
+
+def test_the_run_of_a_killed_worker_is_given_to_another_and_ends_well(shop, start_worker, settings):
+    first = start_worker()
+    run = in_the_midst(asked_for("als", {"factors": 128, "iterations": 300}))
+    first.kill()
+    start_worker()
+    swept(settings)
+    settings.RECOMMENDER = {**settings.RECOMMENDER, "lost_after_s": 60}
+    assert (ended(run, within_s=60).status, run.tries) == ("succeeded", 2)
+    eventually(lambda: publishing.live_run() == run, 5)
+    assert [path.name for path in conf().artifacts_dir.glob(f"run-{run.pk:06d}*")] == [run.artifact]
+
+
+def test_a_run_beyond_the_time_limit_fails_with_a_reason(shop, start_worker):
+    start_worker(TRAIN_TIME_LIMIT_S="2")
+    run = ended(asked_for("als", ENDLESS))
+    assert run.status == "failed" and "TRAIN_TIME_LIMIT_S" in run.error
