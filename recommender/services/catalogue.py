@@ -54,10 +54,10 @@ def item(item_id: str) -> Item:
     try:
         validate_external_id(item_id)  # PostgreSQL refuses a NUL character with an error of its own
     except ValidationError:
-        raise UnknownItem(f"{item_id[:80]!r}.") from None
+        raise UnknownItem(f"Nothing here has the id {item_id[:80]!r}.") from None
     found = Item.objects.select_related("category__parent").prefetch_related("pictures").filter(pk=item_id).first()
     if found is None:
-        raise UnknownItem(f"{item_id[:80]!r}.")
+        raise UnknownItem(f"Nothing here has the id {item_id[:80]!r}.")
     return found
 
 
@@ -65,7 +65,7 @@ def category(slug: str) -> Category:
     """Raises UnknownCategory."""
     found = Category.objects.filter(pk=slug).first() if "\x00" not in slug else None
     if found is None:
-        raise UnknownCategory(f"{slug[:80]!r}.")
+        raise UnknownCategory(f"None is called {slug[:80]!r}.")
     return found
 
 

@@ -20,17 +20,20 @@ from urllib.parse import urlsplit
 ITEM_LINK = re.compile(r'href="(/item/[^"?]+/)[^"]*"')
 
 
-def get(connection: http.client.HTTPConnection, path: str, cookie: str) -> tuple[str, str, float]:
-    """(body, cookie, milliseconds)."""
+def get(connection: http.client.HTTPConnection, path: str, cookies: dict[str, str]) -> tuple[str, float]:
+    """The page and the milliseconds it took; cookies that it sets are kept."""
     started = time.perf_counter()
-    connection.request("GET", path, headers={"Cookie": cookie} if cookie else {})
+    sent = "; ".join(f"{name}={value}" for name, value in cookies.items())
+    connection.request("GET", path, headers={"Cookie": sent} if sent else {})
     answer = connection.getresponse()
     body = answer.read().decode()
     took_ms = (time.perf_counter() - started) * 1000
     if answer.status != 200:
         raise SystemExit(f"{path} answered {answer.status}.")
-    given = answer.getheader("Set-Cookie", "")
-    return body, given.split(";")[0] or cookie, took_ms
+    for header in answer.headers.get_all("Set-Cookie", []):
+        name, _, value = header.split(";")[0].strip().partition("=")
+        cookies[name] = value
+    return body, took_ms
 
 
 def percentile(values: list[float], share: float) -> float:
@@ -48,10 +51,11 @@ def main() -> None:
     rng = random.Random(42)
     first, click, page, total, changed = [], [], [], [], 0
     for _ in range(options.clicks):
-        before, cookie, first_ms = get(connection, "/", "")
+        cookies: dict[str, str] = {}
+        before, first_ms = get(connection, "/", cookies)
         links = sorted(set(ITEM_LINK.findall(before)))
-        _, cookie, click_ms = get(connection, rng.choice(links), cookie)
-        after, _, page_ms = get(connection, "/", cookie)
+        _, click_ms = get(connection, rng.choice(links), cookies)
+        after, page_ms = get(connection, "/", cookies)
         changed += "Because you looked at" in after and set(ITEM_LINK.findall(after)) != set(links)
         first.append(first_ms)
         click.append(click_ms)

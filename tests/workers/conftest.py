@@ -21,10 +21,11 @@ from tests.services.conftest import items, shop  # noqa: F401  the small shop of
 START_WITHIN_S = 60
 
 
-def eventually(condition: Callable[[], object], within_s: float, what: str = "") -> None:
+def eventually(condition: Callable[[], object], within_s: float, say: Callable[[], str] = str) -> None:
+    """Wait until `condition` holds; `say` tells what is the matter where it does not in time."""
     deadline = time.monotonic() + within_s
     while not condition():
-        assert time.monotonic() < deadline, what or "It did not happen in time."
+        assert time.monotonic() < deadline, say()
         time.sleep(0.05)
 
 
@@ -53,7 +54,7 @@ class Broker:
         ]
         with (self.folder / "broker.log").open("ab") as log:
             self.process = subprocess.Popen(command, stdout=log, stderr=log, stdin=subprocess.DEVNULL)
-        eventually(self.answers, 10, "The broker did not start.")
+        eventually(self.answers, 10, (self.folder / "broker.log").read_text)
 
     def answers(self) -> bool:
         with socket.socket() as probe:
@@ -76,9 +77,10 @@ class Worker:
     def __init__(self, broker: Broker, folder: Path, **env: str) -> None:
         self.log = folder / f"worker-{time.monotonic_ns()}.log"
         command = [sys.executable, "-m", "celery", "--app", "recsite", "worker", "--queues", "train,default"]
+        command += ["--concurrency", "2", "--loglevel", "INFO", "--without-gossip", "--without-mingle"]
         with self.log.open("wb") as log:
             self.process = subprocess.Popen(
-                [*command, "--concurrency", "2", "--loglevel", "INFO"],
+                command,
                 stdout=log,
                 stderr=log,
                 stdin=subprocess.DEVNULL,
@@ -95,9 +97,7 @@ class Worker:
             )
 
     def wait_until_ready(self) -> "Worker":
-        eventually(
-            lambda: self.says(" ready.") or self.process.poll() is not None, START_WITHIN_S, self.log.read_text()
-        )
+        eventually(lambda: self.says(" ready.") or self.process.poll() is not None, START_WITHIN_S, self.log.read_text)
         assert self.process.poll() is None, self.log.read_text()
         return self
 

@@ -7,7 +7,7 @@ from recommender.models import Run
 from recommender.services import training
 from tests.workers.conftest import eventually
 
-ENDLESS = {"factors": 256, "iterations": 1000}  # takes a minute; nobody waits for it
+ENDLESS = {"factors": 256, "iterations": 1000}  # takes half a minute or more; nobody waits for it
 
 
 def asked_for(trainer: str = "popularity", config: dict | None = None) -> Run:
@@ -21,7 +21,7 @@ def ended(run: Run, within_s: float = 30) -> Run:
         run.refresh_from_db()
         return not run.is_active
 
-    eventually(over, within_s, f"{run} is {run.status} in {run.stage}: {run.message}")
+    eventually(over, within_s, lambda: f"{run} is {run.status} in {run.stage}: {run.message}")
     return run
 
 
@@ -30,7 +30,7 @@ def in_the_midst(run: Run) -> Run:
         run.refresh_from_db()
         return run.stage == "fit" and run.status == "running"
 
-    eventually(learning, 30, f"{run} is {run.status} in {run.stage}: {run.error}")
+    eventually(learning, 30, lambda: f"{run} is {run.status} in {run.stage}: {run.error}")
     return run
 
 

@@ -51,6 +51,13 @@ def test_a_cancelled_run_stops_within_seconds(shop, worker):
     assert publishing.live_run() is None
 
 
+def test_a_run_beyond_the_time_limit_fails_with_a_reason(shop, worker):
+    run = training.request("als", ENDLESS)
+    tasks.train.apply_async(args=[run.pk], soft_time_limit=1)
+    ended(run, within_s=10)
+    assert run.status == "failed" and "TRAIN_TIME_LIMIT_S" in run.error
+
+
 class Harm:
     """Unpickling it runs a command."""
 

