@@ -168,7 +168,9 @@ def test_shop_works_without_javascript(visit):
     expect(page.get_by_role("heading", name=title)).to_be_visible()
 
 
-@pytest.mark.parametrize("path", ["/", "/categories/", "/category/books/", "/search/?q=sea", "/cart/", "/account/login/"])
+@pytest.mark.parametrize(
+    "path", ["/", "/categories/", "/category/books/", "/search/?q=sea", "/cart/", "/account/login/"]
+)
 def test_nothing_is_wider_than_a_phone(visit, path):
     page = visit(**PHONE)
     page.goto(path)
