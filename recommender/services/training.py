@@ -211,9 +211,10 @@ def _learn(row: Run, monitor: RunMonitor) -> bool:
     with monitor.stage("refit"):
         arrays = _fit(row.trainer, data, config, options)
     with monitor.stage("write"):
-        name = f"run-{row.pk:06d}-{row.tries}"
-        for left in conf().artifacts_dir.glob(f"run-{row.pk:06d}-*"):  # by earlier tries, whose workers were lost
-            shutil.rmtree(left, ignore_errors=True)
+        names = [f"run-{row.pk:06d}-{number}" for number in range(1, row.tries + 1)]
+        for left in names:  # by earlier tries, whose workers were lost; never by later ones
+            shutil.rmtree(conf().artifacts_dir / left, ignore_errors=True)
+        name = names[-1]
         write_model(
             conf().artifacts_dir,
             name,

@@ -16,12 +16,14 @@ from django.db import connection
 from recommender.conf import conf
 from recommender.engine.model import write_model
 from recommender.engine.trainers import Options, make_config, trainer
+from recommender.engine.trainers.als import AlsTrainer
 from recommender.models import Category, Event, Item, Run, Visitor
-from recommender.services import event_log, people, publishing
+from recommender.services import event_log, people, publishing, run_monitor, training
 
 PER_GROUP = 10  # items, and about as many shoppers
 START = datetime(2026, 1, 5, 12, tzinfo=UTC)
 SEA, HILL = "sea", "hill"
+SMALL = {"factors": 8, "iterations": 5}  # ALS in a moment
 
 
 def item_ids(group: str) -> list[str]:
@@ -109,6 +111,37 @@ def guest(db: None) -> Visitor:
 @pytest.fixture
 def account(db: None) -> Visitor:
     return people.ensure_for_account(User.objects.create_user("ada"))
+
+
+@pytest.fixture
+def quick_heart(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Runs report at every occasion."""
+    monkeypatch.setattr(run_monitor, "HEARTBEAT_S", 0.05)
+    monkeypatch.setattr(run_monitor, "SAMPLE_S", 0.02)
+    monkeypatch.setattr(run_monitor, "WRITE_EVERY_S", 0.0)
+
+
+@pytest.fixture
+def conduct(monkeypatch):
+    """conduct(function) has ALS call `function(options)` in the midst of a run, and learn `vectors` if given."""
+    real = AlsTrainer.fit
+
+    def conduct(function=lambda options: None, vectors=None):
+        def fit(data, config, options):
+            function(options)
+            learned = real(data, config, options)
+            return learned if vectors is None else {**learned, "item_vectors": vectors}
+
+        monkeypatch.setattr(AlsTrainer, "fit", staticmethod(fit))
+
+    return conduct
+
+
+def carried_out(trainer_name: str = "als", config=None, **options) -> Run:
+    queued = training.request(trainer_name, SMALL if config is None and trainer_name == "als" else config, **options)
+    run = training.run(queued.pk)
+    assert run is not None and not run.is_active
+    return run
 
 
 def at_once(*work: Callable[[], Any]) -> list[Any]:

@@ -1,7 +1,6 @@
 """The life of a run: claimed once, heard when cancelled, fenced when lost, and never live without having earned it."""
 
 import json
-import logging
 import threading
 import time
 from dataclasses import asdict
@@ -9,31 +8,18 @@ from datetime import timedelta
 
 import numpy as np
 import pytest
-from django.db import OperationalError
-from django.forms import model_to_dict
-from django.utils import timezone
 
 from recommender.conf import conf
 from recommender.engine.errors import ArtifactDamaged, InvalidConfig, UnknownName
 from recommender.engine.model import open_model
-from recommender.engine.trainers import make_config, no_progress
-from recommender.engine.trainers.als import AlsTrainer
+from recommender.engine.trainers import make_config
 from recommender.models import Event, Item, Publication, Run
-from recommender.services import events, people, publishing, run_monitor, serving, training
+from recommender.services import events, people, publishing, serving, training
 from recommender.services.errors import RunActive, UnknownRun
-from recommender.services.run_monitor import RunMonitor
-from tests.services.conftest import PER_GROUP, START, at_once
+from tests.services.conftest import PER_GROUP, SMALL, START, at_once, carried_out
 
 # The heartbeat writes on a connection of its own, so that what the test writes must be committed.
-pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.database]
-SMALL = {"factors": 8, "iterations": 5}
-
-
-@pytest.fixture(autouse=True)
-def quick_heart(monkeypatch):
-    monkeypatch.setattr(run_monitor, "HEARTBEAT_S", 0.05)
-    monkeypatch.setattr(run_monitor, "SAMPLE_S", 0.02)
-    monkeypatch.setattr(run_monitor, "WRITE_EVERY_S", 0.0)
+pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.database, pytest.mark.usefixtures("quick_heart")]
 
 
 @pytest.fixture
@@ -51,29 +37,6 @@ def judged(shop, settings):
         for group in ("sea", "hill")
     )
     return shop
-
-
-@pytest.fixture
-def conduct(monkeypatch):
-    """conduct(function) has ALS call `function(options)` in the midst of a run, and learn `vectors` if given."""
-    real = AlsTrainer.fit
-
-    def conduct(function=lambda options: None, vectors=None):
-        def fit(data, config, options):
-            function(options)
-            learned = real(data, config, options)
-            return learned if vectors is None else {**learned, "item_vectors": vectors}
-
-        monkeypatch.setattr(AlsTrainer, "fit", staticmethod(fit))
-
-    return conduct
-
-
-def carried_out(trainer_name: str = "als", config=None, **options) -> Run:
-    queued = training.request(trainer_name, SMALL if config is None and trainer_name == "als" else config, **options)
-    run = training.run(queued.pk)
-    assert run is not None and not run.is_active
-    return run
 
 
 # --- A whole run
@@ -322,121 +285,6 @@ def test_an_ended_run_stays_as_it_is(shop):
     run = carried_out("popularity")
     assert training.cancel(run.pk).status == "succeeded"
     assert not Run.objects.get().cancel_requested
-
-
-# --- Lost workers
-
-
-def silent(run: Run, seconds: float = 120, **fields) -> None:
-    """As a killed worker leaves it."""
-    Run.objects.filter(pk=run.pk).update(
-        status="running", heartbeat_at=timezone.now() - timedelta(seconds=seconds), **fields
-    )
-
-
-def test_a_lost_run_goes_back_to_the_queue_and_ends_well(shop):
-    run = training.request("popularity")
-    silent(run, tries=1, stages=[{"stage": "load"}], share_done=0.4)
-    assert training.recover() == [run.pk]
-    assert Run.objects.get().status == "queued"
-    ended = training.run(run.pk)
-    assert (ended.status, ended.tries, len(ended.stages)) == ("succeeded", 2, len(training.STAGES))
-
-
-def test_a_run_whose_heart_beats_is_not_lost(shop):
-    run = training.request("popularity")
-    silent(run, seconds=conf().lost_after_s / 2, tries=1)
-    assert training.recover() == []
-    assert Run.objects.get().status == "running"
-
-
-def test_a_run_is_not_started_for_ever(shop):
-    run = training.request("popularity")
-    silent(run, tries=conf().max_tries)
-    assert training.recover() == []
-    run.refresh_from_db()
-    assert (run.status, run.error) == ("failed", "Its worker was lost 3 times.") and run.finished_at
-
-
-def test_a_lost_run_that_was_to_be_cancelled_is_cancelled(shop):
-    run = training.request("popularity")
-    silent(run, tries=1)
-    training.cancel(run.pk)
-    assert training.recover() == []
-    assert Run.objects.get().status == "cancelled"
-
-
-def test_a_queued_run_is_called_again_after_a_while(shop):
-    run = training.request("popularity")
-    assert training.recover() == [run.pk]  # the call never reached the broker
-    training.enqueued(run.pk)
-    assert training.recover() == []
-    Run.objects.update(enqueued_at=timezone.now() - training.WAKE_AGAIN_AFTER)
-    assert training.recover() == [run.pk]
-
-
-@pytest.mark.parametrize("moment", ["fit", "write"])
-def test_a_worker_that_wakes_up_after_its_run_was_given_to_another_writes_nothing(shop, conduct, monkeypatch, moment):
-    run = training.request("als", SMALL)
-    given, taken_over = [], {}
-
-    def give_to_another(*_):
-        if not given:
-            given.append(True)
-            Run.objects.filter(pk=run.pk).update(status="queued")
-            taken_over.update(model_to_dict(training.run(run.pk)))
-
-    if moment == "fit":
-        conduct(give_to_another)
-    else:
-        write = training.write_model
-
-        def late(*args, **kwargs):
-            give_to_another()
-            return write(*args, **kwargs)
-
-        monkeypatch.setattr(training, "write_model", late)
-    stale = training.run(run.pk)
-    assert stale.tries == 2 and taken_over["status"] == "succeeded"
-    assert model_to_dict(Run.objects.get()) == taken_over
-    assert Publication.objects.count() == 1
-    assert [path.name for path in conf().artifacts_dir.iterdir()] == [taken_over["artifact"]]
-    serving.forget()
-    assert serving.live().model is not None
-
-
-def test_an_artifact_that_a_killed_try_left_is_replaced(shop):
-    run = training.request("popularity")
-    left = conf().artifacts_dir / f"run-{run.pk:06d}-1"
-    left.mkdir(parents=True)
-    silent(run, tries=1)
-    training.recover()
-    ended = training.run(run.pk)
-    assert ended.status == "succeeded" and [path.name for path in conf().artifacts_dir.iterdir()] == [ended.artifact]
-
-
-def test_a_heart_goes_on_beating_when_the_database_was_busy(shop, conduct, monkeypatch, caplog):
-    report, failures = RunMonitor._mine, []
-
-    def busy(monitor):
-        if threading.current_thread() is not threading.main_thread() and len(failures) < 3:
-            failures.append(1)
-            raise OperationalError("database is locked")
-        return report(monitor)
-
-    def wait_for_a_beat(options):
-        if options.progress is no_progress:
-            return
-        before, deadline = Run.objects.get().heartbeat_at, time.monotonic() + 10
-        while len(failures) < 3 or Run.objects.get().heartbeat_at == before:
-            assert time.monotonic() < deadline
-            time.sleep(0.01)
-
-    monkeypatch.setattr(RunMonitor, "_mine", busy)
-    conduct(wait_for_a_beat)
-    with caplog.at_level(logging.WARNING):
-        assert carried_out().status == "succeeded"
-    assert "heartbeat" in caplog.text
 
 
 def test_a_run_deleted_while_it_works_stops(shop, conduct):

@@ -1,14 +1,21 @@
 """Reasons: which of a visitor's past events stand behind a recommendation, and how much of it each one is."""
 
 from dataclasses import dataclass
+from typing import Protocol
 
 import numpy as np
 from numpy.typing import NDArray
 
 from recommender.engine.data.interactions import Histories
-from recommender.engine.trainers import Query
 
 LIMIT = 3  # reasons a shopper can take in at a glance
+
+
+class Explains(Protocol):
+    """What a trainer's query knows of itself; named here because ranking stands beside trainers, not above them."""
+
+    def contributions(self, histories: Histories, item_rows: NDArray[np.int32]) -> NDArray[np.float32]:
+        """(L, K): what each event of one history adds to the scores of K items."""
 
 
 @dataclass(frozen=True)
@@ -21,7 +28,9 @@ class Reason:
     """Their part, 0 to 1, of all that speaks for the recommendation."""
 
 
-def explain(query: Query, history: Histories, item_rows: NDArray[np.int32], limit: int = LIMIT) -> list[list[Reason]]:
+def explain(
+    query: Explains, history: Histories, item_rows: NDArray[np.int32], limit: int = LIMIT
+) -> list[list[Reason]]:
     """The strongest reasons for each of K items, at most `limit`, from one visitor's history.
 
     Events of the same item are added up. Only what speaks for a recommendation is a reason; the list is empty where
