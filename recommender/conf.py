@@ -42,7 +42,7 @@ class Conf:
     auto_publish: bool = True
     """Publish a run that passes the gate; otherwise staff do."""
     keep_artifacts: int = 5
-    """Unpublished artifacts that stay on disk; published ones stay as long as they can be rolled back to."""
+    """Artifacts that stay on disk beside the live one: so many to roll back to, and so many that never served."""
     max_tries: int = 3
     """Times a run is started again after its worker was lost."""
     lost_after_s: float = 60.0

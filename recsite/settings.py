@@ -3,6 +3,7 @@
 Every variable read here is described in docs/configuration.md; a test fails where one is missing there.
 """
 
+import logging
 import os
 from pathlib import Path
 
@@ -138,6 +139,7 @@ FILE_UPLOAD_MAX_MEMORY_SIZE = 2 * 1024 * 1024  # bytes
 # Behind TLS, set HTTPS=1: secure cookies, HSTS and the redirect. `manage.py check --deploy` is then clean.
 HTTPS = env_bool("HTTPS", False)
 SECURE_SSL_REDIRECT = HTTPS
+SECURE_REDIRECT_EXEMPT = [r"^api/v1/health$"]  # asked from inside, past the proxy that speaks TLS
 SECURE_PROXY_SSL_HEADER = ("HTTP_X_FORWARDED_PROTO", "https") if HTTPS else None
 SECURE_HSTS_SECONDS = 31_536_000 if HTTPS else 0
 SECURE_HSTS_INCLUDE_SUBDOMAINS = HTTPS
@@ -146,12 +148,15 @@ SESSION_COOKIE_SECURE = HTTPS
 CSRF_COOKIE_SECURE = HTTPS
 X_FRAME_OPTIONS = "DENY"
 
-# Celery. A message only wakes a worker and is acknowledged as soon as one takes it: what a killed worker leaves undone,
-# the sweep finds in the run's row within a minute, long before a broker could tell a lost message from a long training.
+# Celery. A message is acknowledged once its task is done, and kombu delivers again what a killed worker held, which
+# takes all three options below. Training does not wait for that: the sweep finds a lost run by its row in a minute.
 REDIS_URL = os.environ.get("REDIS_URL", "redis://127.0.0.1:6379/0")
 TRAIN_TIME_LIMIT_S = int(os.environ.get("TRAIN_TIME_LIMIT_S", 4 * 3600))
 CELERY_BROKER_URL = REDIS_URL
 CELERY_BROKER_TRANSPORT_OPTIONS = {
+    "visibility_timeout": TRAIN_TIME_LIMIT_S + 600,  # seconds, above the longest task
+    "unacked_restore_interval": 2,
+    "unacked_restore_throttle": 1,
     # Seconds. A web request that enqueues must not hang on a frozen broker.
     "socket_connect_timeout": 1,
     "socket_timeout": 5,
@@ -162,6 +167,7 @@ CELERY_BROKER_CONNECTION_MAX_RETRIES = None
 CELERY_TASK_SERIALIZER = "json"
 CELERY_ACCEPT_CONTENT = ["json"]
 CELERY_TASK_IGNORE_RESULT = True
+CELERY_TASK_ACKS_LATE = True
 CELERY_TASK_DEFAULT_QUEUE = "default"
 CELERY_TASK_ROUTES = {"recommender.tasks.train": {"queue": "train"}}
 CELERY_TASK_SOFT_TIME_LIMIT = 300
@@ -194,11 +200,22 @@ RECOMMENDER = {
     "auto_publish": env_bool("AUTO_PUBLISH", True),
 }
 
+
+def one_line(record: logging.LogRecord) -> bool:
+    """A forged Host or a page that is not for everybody is one line of the log: the fault is not in our code."""
+    if record.name.startswith("django.") and getattr(record, "status_code", 500) < 500:
+        record.exc_info = None
+    return True
+
+
 LOGGING = {
     "version": 1,
     "disable_existing_loggers": False,
     "formatters": {"line": {"format": "{asctime} {levelname} {name}: {message}", "style": "{"}},
-    "handlers": {"stderr": {"class": "logging.StreamHandler", "formatter": "line"}},
+    "filters": {
+        "one_line": {"()": "django.utils.log.CallbackFilter", "callback": one_line},
+    },
+    "handlers": {"stderr": {"class": "logging.StreamHandler", "formatter": "line", "filters": ["one_line"]}},
     "root": {"handlers": ["stderr"], "level": os.environ.get("LOG_LEVEL", "INFO")},
     "loggers": {"django.server": {"level": "WARNING"}},
 }

@@ -14,6 +14,7 @@ from django.utils.html import format_html
 from django.utils.safestring import SafeString
 
 from recommender.admin.forms import ApiKeyForm
+from recommender.admin.lists import SteadyList
 from recommender.models import ApiKey
 from recommender.services import access
 
@@ -32,7 +33,7 @@ class StateFilter(admin.SimpleListFilter):
 
 
 @admin.register(ApiKey)
-class ApiKeyAdmin(admin.ModelAdmin):
+class ApiKeyAdmin(SteadyList):
     change_form_template = "admin/recommender/apikey/change_form.html"
     form = ApiKeyForm
     list_display = ["name", "start", "scope_list", "created_by", "created_at", "last_used_at", "state"]

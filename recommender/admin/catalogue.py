@@ -16,6 +16,8 @@ from django.utils import timezone
 from django.utils.html import format_html
 from django.utils.safestring import SafeString
 
+from recommender.admin.forms import CarefulJson, ItemForm
+from recommender.admin.lists import SteadyList
 from recommender.models import Category, Event, Item, OrderLine, Picture
 
 
@@ -47,7 +49,8 @@ class PictureInline(admin.TabularInline):
 
 
 @admin.register(Item)
-class ItemAdmin(admin.ModelAdmin):
+class ItemAdmin(SteadyList):
+    form = ItemForm
     list_display = ["thumbnail", "title", "creator", "category", "price", "stock", "active"]
     list_display_links = ["thumbnail", "title"]
     list_editable = ["price", "stock", "active"]
@@ -76,6 +79,8 @@ class ItemAdmin(admin.ModelAdmin):
         if db_field.name == "stock":
             # Compare with what the page showed, so that stock sold while it was open is not put back by saving it.
             kwargs["show_hidden_initial"] = True
+        if db_field.name == "attributes":
+            kwargs["decoder"] = CarefulJson
         return super().formfield_for_dbfield(db_field, request, **kwargs)
 
     def save_model(self, request: HttpRequest, obj: Item, form: ModelForm, change: bool) -> None:
@@ -126,7 +131,7 @@ class ItemAdmin(admin.ModelAdmin):
 
 
 @admin.register(Category)
-class CategoryAdmin(admin.ModelAdmin):
+class CategoryAdmin(SteadyList):
     list_display = ["name", "slug", "parent", "position"]
     list_editable = ["position"]
     list_select_related = ["parent"]

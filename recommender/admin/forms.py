@@ -8,6 +8,8 @@ from django import forms
 from recommender.conf import conf
 from recommender.engine.trainers import TRAINERS
 from recommender.models import ApiKey
+from recommender.services import catalogue
+from recommender.services.errors import InvalidInput
 from recommender.services.publishing import MAX_REASON
 
 
@@ -40,6 +42,28 @@ class TrainForm(forms.Form):
             raise forms.ValidationError(f"This cannot be used: {error}.") from error
         if not isinstance(values, dict):
             raise forms.ValidationError('Give an object, such as {"factors": 96}.')
+        return values
+
+
+class CarefulJson(json.JSONDecoder):
+    """Takes what no page could show again (nested too deeply, half a surrogate pair) for no JSON at all."""
+
+    def decode(self, text: str, *args: Any) -> Any:
+        try:
+            found = super().decode(text, *args)
+            json.dumps(found, ensure_ascii=False).encode()
+        except (RecursionError, UnicodeEncodeError) as error:
+            raise json.JSONDecodeError("It cannot be shown", "", 0) from error
+        return found
+
+
+class ItemForm(forms.ModelForm):
+    def clean_attributes(self) -> dict[str, Any]:
+        values = self.cleaned_data["attributes"] or {}
+        try:
+            catalogue.check_attributes(values)
+        except InvalidInput as error:
+            raise forms.ValidationError(error.detail) from error
         return values
 
 

@@ -8,6 +8,8 @@ from django.db.models import Model, QuerySet
 from django.http import HttpRequest
 from django.utils.functional import cached_property
 
+from recommender.admin.lists import SteadyList
+
 MOST_COUNTED = 20_000  # rows; counting on would read the whole table to show a number nobody pages to
 
 
@@ -38,7 +40,7 @@ class ReadOnly:
         return False
 
 
-class ReadOnlyAdmin(ReadOnly, admin.ModelAdmin):
+class ReadOnlyAdmin(ReadOnly, SteadyList):
     change_list_template = "admin/recommender/capped_change_list.html"
     paginator = CappedPaginator
     show_full_result_count = False

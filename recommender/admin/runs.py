@@ -16,6 +16,7 @@ from django.utils.safestring import SafeString
 
 from recommender.admin import charts
 from recommender.admin.forms import TrainForm
+from recommender.admin.lists import SteadyList
 from recommender.admin.readonly import ReadOnly
 from recommender.admin.run_actions import RunActions
 from recommender.models import Publication, Run
@@ -23,7 +24,7 @@ from recommender.services import comparison, console, publishing
 
 
 @admin.register(Run)
-class RunAdmin(ReadOnly, RunActions, admin.ModelAdmin):
+class RunAdmin(ReadOnly, RunActions, SteadyList):
     change_list_template = "admin/recommender/run/change_list.html"
     list_display = ["number", "state", "main_metric", "trainer", "asked_by", "started"]
     list_filter = ["status", "trainer"]

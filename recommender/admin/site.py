@@ -9,7 +9,7 @@ from django.utils.functional import lazy
 
 from recommender.admin import charts
 from recommender.conf import conf
-from recommender.services import console
+from recommender.services import comparison, console
 
 
 def _name() -> str:
@@ -24,8 +24,11 @@ def index(request: HttpRequest, extra_context: dict[str, Any] | None = None) -> 
     context = dict(extra_context or {})
     if request.user.has_perm("recommender.view_run"):
         seen = console.overview()
+        metric, figure = comparison.main_figure(seen.live) if seen.live else ("", None)
         context |= {
             "seen": seen,
+            "live_metric": metric,
+            "live_figure": figure,
             "progress": console.progress(seen.active) if seen.active else None,
             "chart": charts.bars(seen.days),
         }

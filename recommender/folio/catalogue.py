@@ -4,7 +4,7 @@ import json
 import re
 import unicodedata
 import zlib
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from decimal import Decimal
 from pathlib import Path
@@ -49,6 +49,11 @@ SHELF_NAMES = {  # where capitalising the slug would not do
     "bossa-nova": "Bossa nova",
     "drum-and-bass": "Drum and bass",
     "waltz": "Waltzes",
+}
+PLACES = "america china france greece india italy japan london paris rome russia"
+READABLE = {name: name.capitalize() for name in PLACES.split()} | {  # subjects, where the word itself would not do
+    "fairy-tale": "fairy tales",
+    "polar": "the polar regions",
 }
 PAPERBACK = (7.99, 12.99)  # pounds, the usual range
 PRICES = {  # pounds, where a shelf is dearer or cheaper than the usual
@@ -107,7 +112,8 @@ class Product:
 
     @property
     def subjects(self) -> tuple[str, ...]:
-        return tuple(self.attributes["subjects"])
+        """The words that the crowd, reviewers and covers go by; the attributes hold them as shoppers read them."""
+        return self.source.subjects
 
 
 def products() -> list[Product]:
@@ -157,7 +163,7 @@ def _book(item_id: str, book: Book) -> Product:
         stock=_stock(rng, made_to_order=0.0),
         attributes={
             **({"year": book.year} if book.year > 0 else {"written": f"about {-book.year} BC"}),
-            "subjects": list(book.subjects),
+            "subjects": _readable(book.subjects),
             "binding": "hardback" if hardback else "paperback",
         },
         added_days=_added(rng),
@@ -178,7 +184,7 @@ def _print(entry: Print) -> Product:
         stock=_stock(rng, made_to_order=0.3),
         attributes={
             "year": entry.year,
-            "subjects": list(entry.subjects),
+            "subjects": _readable(entry.subjects),
             "style": entry.style,
             "palette": entry.palette,
             "orientation": entry.orientation,
@@ -201,15 +207,19 @@ def _record(entry: Record) -> Product:
         stock=_stock(rng, made_to_order=0.0),
         attributes={
             "year": entry.year,
-            "subjects": list(entry.subjects),
+            "subjects": _readable(entry.subjects),
             "genre": entry.genre,
-            "tempo_bpm": entry.tempo_bpm,
+            "tempo": f"{entry.tempo_bpm} beats a minute",
             "key": entry.key,
             "mood": entry.mood,
         },
         added_days=_added(rng),
         source=entry,
     )
+
+
+def _readable(subjects: Iterable[str]) -> list[str]:
+    return [READABLE.get(subject, subject.replace("-", " ")) for subject in subjects]
 
 
 def _chance(item_id: str) -> np.random.Generator:

@@ -106,7 +106,7 @@ def put(item_id: str, values: Mapping[str, Any]) -> tuple[Item, bool]:
     except ValidationError as error:
         raise InvalidInput(f"item_id: {' '.join(error.messages)}") from error
     _check_texts(values)
-    _check_attributes(values.get("attributes"))
+    check_attributes(values.get("attributes"))
     try:
         return _put(item_id, values)
     except IntegrityError:  # another request made the item or the category at this very moment
@@ -146,13 +146,15 @@ def _check_texts(values: Mapping[str, Any]) -> None:
             raise InvalidInput(f"{name} must be a text.")
 
 
-def _check_attributes(values: Any) -> None:
+def check_attributes(values: Any) -> None:
     """Raises InvalidInput for what a JSON column of some database would refuse."""
     try:
         text = json.dumps(values, allow_nan=False)
         _refuse_odd_characters(values)
     except (TypeError, ValueError, RecursionError) as error:
         raise InvalidInput("attributes must be JSON without NaN, infinity, NUL or broken characters.") from error
+    if not isinstance(values, Mapping | None):
+        raise InvalidInput('attributes must be an object, such as {"format": "A3"}.')
     if len(text) > MAX_ATTRIBUTES_BYTES:
         raise InvalidInput(f"attributes must be at most {MAX_ATTRIBUTES_BYTES:,} bytes of JSON.")
 

@@ -57,29 +57,38 @@ def withdraw(reason: str, by: Any = None) -> Publication:
 
 
 def roll_back_target() -> Run | None:
-    """The run that a roll-back would bring back: the one live before the live one was published."""
-    seen: list[int] = []  # the runs published and not rolled back from, oldest first
+    """The run that a roll-back would bring back: the latest that served before the live one and is still on disk."""
+    served = _served()
+    before = served if live_run_id() is None else served[:-1]
+    there = Run.objects.filter(pk__in=before).exclude(artifact="").in_bulk()
+    return next((there[run_id] for run_id in reversed(before) if run_id in there), None)
+
+
+def _served() -> list[int]:
+    """The runs published and not rolled back from, oldest first; the last is live unless it was withdrawn."""
+    served: list[int] = []
     for run_id, action in Publication.objects.order_by("id").values_list("run_id", "action"):
         if action == Publication.Action.ROLL_BACK:
-            while seen and seen[-1] != run_id:
-                seen.pop()
-        elif run_id is not None and (not seen or seen[-1] != run_id):
-            seen.append(run_id)
-    live = live_run_id()
-    if live is None:
-        return Run.objects.filter(pk=seen[-1]).first() if seen else None
-    return Run.objects.filter(pk=seen[-2]).first() if len(seen) > 1 else None
+            while served and served[-1] != run_id:
+                served.pop()
+        elif run_id is not None and (not served or served[-1] != run_id):
+            served.append(run_id)
+    return served
 
 
 def sweep_artifacts() -> list[str]:
-    """Delete the artifacts of old runs that never served, beyond the number to keep; returns their names."""
-    published = Publication.objects.exclude(run=None).values("run_id")
-    idle = Run.objects.exclude(artifact="").exclude(pk__in=published).order_by("-id")
+    """Delete artifacts that nobody would miss; returns their names.
+
+    Kept are the live run's, `keep_artifacts` of those that could be rolled back to, and as many of the newest others.
+    """
+    keep = conf().keep_artifacts
+    needed = set(_served()[-keep - 1 :])
+    others = Run.objects.exclude(artifact="").exclude(pk__in=needed).order_by("-id")
     removed = []
-    for run in idle[conf().keep_artifacts :]:
+    for run in others[keep:]:
         with transaction.atomic():
             Run.objects.select_for_update().get(pk=run.pk)
-            if Publication.objects.filter(run=run).exists():  # at this very moment
+            if live_run_id() == run.pk:  # published at this very moment
                 continue
             Run.objects.filter(pk=run.pk).update(artifact="")
         shutil.rmtree(conf().artifacts_dir / run.artifact, ignore_errors=True)

@@ -35,6 +35,8 @@ def search(query: str) -> QuerySet[Item]:
                 holds |= Q(**{f"{field}__icontains": form})
             anywhere |= holds
             score = score + Case(When(holds, then=Value(worth)), default=Value(0))  # type: ignore[assignment]
+        begins = Q(title__istartswith=word) | Q(title__icontains=f" {word}")  # "sea" means the sea before Rousseau
+        score = score + Case(When(begins, then=Value(8)), default=Value(0))  # type: ignore[assignment]
         items = items.filter(anywhere)
     plain = query[:MAX_LENGTH].replace("\x00", "").strip()  # PostgreSQL takes no NUL character
     whole = Case(When(title__iexact=plain, then=Value(100)), default=Value(0))

@@ -10,7 +10,6 @@ import time
 import uuid
 from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass, field
-from typing import Any
 
 import numpy as np
 from django.db.models import Count, Q
@@ -18,13 +17,12 @@ from django.db.models.functions import Coalesce
 
 from recommender.conf import conf
 from recommender.engine.data.interactions import UNKNOWN, Histories
-from recommender.engine.data.weighting import weigh
 from recommender.engine.errors import RecommenderError
 from recommender.engine.model import LiveModel, open_model
 from recommender.engine.ranking.diversify import diversify
 from recommender.engine.ranking.explain import explain
 from recommender.models import Event, Item, Run
-from recommender.services import catalogue, publishing
+from recommender.services import catalogue, histories, publishing
 from recommender.services.errors import InvalidInput
 
 log = logging.getLogger(__name__)
@@ -36,7 +34,6 @@ SPARE = 4  # items fetched beyond the wanted ones, in place of those that are so
 POPULAR_FOR_S = 60.0  # seconds a process keeps its list of popular items when no model serves
 RELEVANCE = 0.8  # share of relevance against novelty within a list (lambda of maximal marginal relevance)
 POPULAR_REASON = "Popular with other shoppers"
-NOT_LEARNED = (Event.Kind.IMPRESSION,)
 
 
 @dataclass(frozen=True)
@@ -71,27 +68,6 @@ class Live:
     model: LiveModel | None
 
 
-@dataclass(frozen=True)
-class History:
-    """A visitor's latest events, oldest first."""
-
-    item_ids: list[str]
-    kinds: list[str]
-    weights: np.ndarray
-    times: np.ndarray
-    older: frozenset[str] = frozenset()
-    """Items of events before these: known to the visitor, so not to be recommended."""
-
-    def __bool__(self) -> bool:
-        return bool(self.item_ids)
-
-    @property
-    def known(self) -> set[str]:
-        return {*self.item_ids, *self.older}
-
-
-NO_HISTORY = History([], [], np.zeros(0, np.float32), np.zeros(0, np.int64))
-
 _opened: dict[int, LiveModel] = {}
 _broken: dict[int, float] = {}  # runs that could not be opened: when (monotonic seconds) to try again
 _opening = threading.Lock()
@@ -124,55 +100,19 @@ def _open(run_id: int) -> LiveModel | None:
     return model
 
 
-def history(visitor_id: str | None) -> History:
-    """The events that say something about a visitor's taste: the latest, weighed by kind and age."""
-    if not visitor_id:
-        return NO_HISTORY
-    mine = Event.objects.filter(visitor_id=visitor_id).exclude(kind__in=NOT_LEARNED)
-    latest = mine.order_by("-occurred_at", "-id").values_list("item_id", "kind", "value", "occurred_at")
-    rows = list(latest[: conf().history_length])
-    if not rows:
-        return NO_HISTORY
-    older = frozenset(mine.values_list("item_id", flat=True).distinct()) if len(rows) == conf().history_length else ()
-    item_ids, kinds, values, moments = zip(*_without_replaced(rows)[::-1], strict=True)
-    times = np.array([int(moment.timestamp()) for moment in moments], dtype=np.int64)
-    # Age counts from the visitor's own latest event: a shopper who returns after a year is not a stranger.
-    weights = weigh(
-        np.array(kinds),
-        np.array([np.nan if value is None else value for value in values], dtype=np.float64),
-        times,
-        int(times[-1]),
-        conf().weights,
-    )
-    return History(list(item_ids), list(kinds), weights, times, frozenset(older))
-
-
-def _without_replaced(rows: Sequence[tuple[str, str, Any, Any]]) -> list[tuple[str, str, Any, Any]]:
-    """Events, latest first, without the ratings that a later one of the same item replaced; as in training."""
-    rated: set[str] = set()
-    kept = []
-    for row in rows:
-        item_id, kind = row[:2]
-        if kind != Event.Kind.RATING or item_id not in rated:
-            kept.append(row)
-        if kind == Event.Kind.RATING:
-            rated.add(item_id)
-    return kept
-
-
 def recommend(
     visitor_id: str | None,
     n: int = 10,
     *,
     category: str | None = None,
     exclude: Collection[str] = (),
-    past: History | None = None,
+    past: histories.History | None = None,
     current: Live | None = None,
 ) -> Shelf:
     """What this visitor may like next: by the model if it knows anything of theirs, popular items otherwise."""
     n = _checked(n)
     current = current or live()
-    past = history(visitor_id) if past is None else past
+    past = histories.read(visitor_id) if past is None else past
     if past and current.model is not None:
         try:
             if shelf := _by_model(current, past, n, category, exclude):
@@ -182,21 +122,23 @@ def recommend(
     return popular(n, category=category, exclude={*exclude, *past.known}, current=current)
 
 
-def _by_model(current: Live, past: History, n: int, category: str | None, exclude: Collection[str]) -> Shelf | None:
+def _by_model(
+    current: Live, past: histories.History, n: int, category: str | None, exclude: Collection[str]
+) -> Shelf | None:
     model = current.model
     assert model is not None
     rows = model.items.rows(past.item_ids)
     known = rows != UNKNOWN
-    histories = Histories.single(rows[known], past.weights[known], past.times[known])
-    _, place = np.unique(histories.item_rows, return_inverse=True)
-    if not (np.bincount(place, weights=histories.weights) > 0).any():  # nothing that speaks for anything
+    told = Histories.single(rows[known], past.weights[known], past.times[known])
+    _, place = np.unique(told.item_rows, return_inverse=True)
+    if not (np.bincount(place, weights=told.weights) > 0).any():  # nothing that speaks for anything
         return None
     shut_out = np.zeros(len(model), dtype=bool)
     if category:
         shut_out[:] = True
         shut_out[_rows(model, _ids_in(category))] = False
     shut_out[_rows(model, [*past.known, *exclude])] = True
-    ranked, scored = model.recommend(histories, n * POOL, exclude_rows=np.flatnonzero(shut_out))
+    ranked, scored = model.recommend(told, n * POOL, exclude_rows=np.flatnonzero(shut_out))
     ranked, scored = ranked[0], scored[0]
     items = _available(model.items.ids(ranked[ranked != UNKNOWN]), category)
     places = [k for k, row in enumerate(ranked) if row != UNKNOWN and model.items.id(row) in items]
@@ -206,7 +148,7 @@ def _by_model(current: Live, past: History, n: int, category: str | None, exclud
     vectors = model.query.item_vectors
     order = diversify(scores, n, balance=RELEVANCE, vectors=None if vectors is None else np.asarray(vectors[found]))
     found, scores = found[order], scores[order]
-    reasons = _reasons(model, histories, found, past)
+    reasons = _reasons(model, told, found, past)
     entries = [
         Recommendation(items[model.items.id(row)], position, float(score), reason)
         for position, (row, score, reason) in enumerate(zip(found, scores, reasons, strict=True), 1)
@@ -230,9 +172,9 @@ VERBS = {
 """What a visitor did with an item, the strongest first, in the words of a reason."""
 
 
-def _reasons(model: LiveModel, histories: Histories, found: np.ndarray, past: History) -> list[str]:
+def _reasons(model: LiveModel, told: Histories, found: np.ndarray, past: histories.History) -> list[str]:
     """For each found row, the past item that adds most to its score, in a sentence."""
-    strongest = [reasons[0] if reasons else None for reasons in explain(model.query, histories, found, limit=1)]
+    strongest = [reasons[0] if reasons else None for reasons in explain(model.query, told, found, limit=1)]
     reason_ids = {reason.item_row: model.items.id(reason.item_row) for reason in strongest if reason}
     titles = dict(Item.objects.filter(id__in=reason_ids.values()).values_list("id", "title"))
     did: dict[str, set[str]] = {}

@@ -154,6 +154,8 @@ def run(run_id: int, out_of_time: type[Exception] | tuple[type[Exception], ...] 
     else:
         if _end(row, Run.Status.SUCCEEDED if passed else Run.Status.REFUSED):
             _follow_up(row)
+        else:
+            _end(row, Run.Status.CANCELLED)
     return Run.objects.filter(pk=run_id).first()
 
 
@@ -244,9 +246,9 @@ def _fit(name: str, data: Interactions, config: Any, options: Options) -> Arrays
 
 
 def _end(row: Run, status: str, error: str = "") -> bool:
-    """Note how it ended. False when the run is no longer this try's to end."""
-    row.status, row.error, row.finished_at = status, error, timezone.now()
-    if status in (Run.Status.SUCCEEDED, Run.Status.REFUSED):
-        row.share_done = 1.0
+    """Note how it ended. False when it is no longer this try's to end, or was to be cancelled before it ended well."""
     mine = Run.objects.filter(pk=row.pk, status=Run.Status.RUNNING, tries=row.tries)
+    if status in (Run.Status.SUCCEEDED, Run.Status.REFUSED):
+        mine, row.share_done = mine.filter(cancel_requested=False), 1.0
+    row.status, row.error, row.finished_at = status, error, timezone.now()
     return bool(mine.update(status=status, error=error, finished_at=row.finished_at, share_done=row.share_done))

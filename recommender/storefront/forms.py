@@ -55,6 +55,10 @@ class LoginForm(AuthenticationForm):
         "invalid_login": "That user name and password do not go together. Passwords are case-sensitive.",
     }
 
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self.fields["username"].label = "User name"
+
 
 class RegisterForm(UserCreationForm):
     email = forms.EmailField(

@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from django.urls import reverse
 
 from recommender.models import Category, Event, Item
-from recommender.services import catalogue, events, serving
+from recommender.services import catalogue, events, histories, serving
 from recommender.storefront import sources
 
 SHELF_LENGTH = 12  # cards on one shelf
@@ -40,6 +40,8 @@ class Row:
     cards: list[Card]
     more_url: str = ""
     more: str = ""
+    note: str = ""
+    """The reason behind every card, said once."""
     personal: bool = False
 
     def __bool__(self) -> bool:
@@ -61,16 +63,18 @@ class Page:
 
 
 def row(shelf: serving.Shelf, title: str = "", *, reasons: bool = False, more: str = "", more_url: str = "") -> Row:
-    """A services' answer as a row."""
+    """A services' answer as a row. A reason that all share is said once for the row."""
+    said = {entry.reason for entry in shelf.entries} if reasons else set()
+    shared = said.pop() if len(said) == 1 else ""
     cards = [
         Card(
             entry.item,
             events.Source(shelf.rec_id, shelf.run_id, shelf.name[:SHELF_NAME_LENGTH], entry.position),
-            entry.reason if reasons else "",
+            entry.reason if reasons and not shared else "",
         )
         for entry in shelf.entries
     ]
-    return Row(shelf.name, title or shelf.title, cards, more_url, more, personal=shelf.tier == "model")
+    return Row(shelf.name, title or shelf.title, cards, more_url, more, shared, personal=shelf.tier == "model")
 
 
 def listing(items: Iterable[Item], name: str, first: int = 1) -> list[Card]:
@@ -89,23 +93,25 @@ def rate(rows: Iterable[Row | Sequence[Card]]) -> None:
         card.stars, card.reviews = ratings.get(card.item.pk, (None, 0))
 
 
-def home(visitor_id: str, departments: Sequence[Category], is_guest: bool) -> list[Row]:
+def home(visitor_id: str, departments: Sequence[Category]) -> list[Row]:
     """The front page's shelves for this visitor, their own first."""
     current = serving.live()
-    past = serving.history(visitor_id)
+    past = histories.read(visitor_id)
     page = Page()
     recent = recently_viewed(past)
     page.shown |= {card.item.pk for card in recent.cards}
     if past:
-        title = "Picked for you, from what you just looked at" if is_guest else "Picked for you"
-        picked = serving.recommend(visitor_id, SHELF_LENGTH, exclude=page.shown, past=past, current=current)
-        if picked.tier == "model":  # without a model it would only be the popular shelf by another name
-            page.put(row(picked, title, reasons=True))
-        if recent:
+        picked = row(
+            serving.recommend(visitor_id, SHELF_LENGTH, exclude=page.shown, past=past, current=current), reasons=True
+        )
+        if picked.personal:  # without a model it would only be the popular shelf by another name
+            page.put(picked)
+        if recent and not (picked.personal and len(past.known) == 1):  # after one click the picks are that already
             last = recent.cards[0].item
             alike = serving.similar(last.pk, SHELF_LENGTH, exclude=page.shown, current=current)
             page.put(row(alike, f"More like {last.title}"))
-    page.put(_popular(SHELF_LENGTH, page.shown, current))
+    if not 1 < len(departments) <= DEPARTMENTS_ON_HOME:  # else the departments' shelves say it for the whole shop
+        page.put(_popular(SHELF_LENGTH, page.shown, current))
     for department in departments[:DEPARTMENTS_ON_HOME]:
         popular = serving.popular(
             SHELF_LENGTH,
@@ -115,15 +121,16 @@ def home(visitor_id: str, departments: Sequence[Category], is_guest: bool) -> li
             name=f"popular-{department.pk}",
             title=f"Popular in {department.name}",
         )
+        title = department.name if popular.tier == "catalogue" else ""  # nothing is popular before the first event
         url = reverse("storefront:category", args=[department.pk])
-        page.put(row(popular, more=f"All {department.name.lower()}", more_url=url))
+        page.put(row(popular, title, more=f"All in {department.name}", more_url=url))
     page.put(row(serving.newest(SHELF_LENGTH, exclude=page.shown)))
     page.put(recent)
     rate(page.rows)
     return page.rows
 
 
-def recently_viewed(past: serving.History, exclude: Collection[str] = ()) -> Row:
+def recently_viewed(past: histories.History, exclude: Collection[str] = ()) -> Row:
     """The items a visitor opened last, the latest first."""
     viewed = (
         item_id
@@ -134,14 +141,32 @@ def recently_viewed(past: serving.History, exclude: Collection[str] = ()) -> Row
     return Row("recent", "Recently viewed", listing(items, "recent"))
 
 
-def popular(n: int = SHELF_LENGTH, exclude: Collection[str] = ()) -> Row:
-    """Something to go on with where a page has nothing of its own to show."""
-    found = _popular(n, exclude, serving.live())
-    rate([found])
-    return found
+def suggested(visitor_id: str, exclude: Collection[str] = ()) -> Row:
+    """Something to go on with where a page has little of its own to show: picks if anything is known, else popular."""
+    found = serving.recommend(visitor_id, SHELF_LENGTH, exclude=exclude)
+    chosen = row(found, _title(found), reasons=found.tier == "model")
+    rate([chosen])
+    return chosen
+
+
+def goes_with(items: Sequence[Item]) -> Row:
+    """What is bought together with the first of these that has such company."""
+    current = serving.live()
+    item_ids = [item.pk for item in items]
+    for item in items:
+        found = serving.bought_together(item.pk, SHELF_LENGTH, exclude=item_ids, current=current)
+        if found:
+            company = row(found, f"Often bought with {item.title}")
+            rate([company])
+            return company
+    return Row("together", "", [])
 
 
 def _popular(n: int, exclude: Collection[str], current: serving.Live) -> Row:
     found = serving.popular(n, exclude=exclude, current=current)
-    # Before the first click nothing is popular yet, and the shop does not claim so.
-    return row(found, "A look along the shelves" if found.tier == "catalogue" else "")
+    return row(found, _title(found))
+
+
+def _title(shelf: serving.Shelf) -> str:
+    """Before the first click nothing is popular yet, and the shop does not claim so."""
+    return "A look along the shelves" if shelf.tier == "catalogue" else shelf.title

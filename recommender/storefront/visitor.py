@@ -94,5 +94,8 @@ def is_a_look(request: HttpRequest) -> bool:
     if "prefetch" in purpose or "preview" in purpose:
         return False
     # After a form of the page itself (a review, the cart, its next page of reviews) the shopper has not come anew.
-    came_from = urlsplit(request.headers.get("Referer", ""))
+    try:
+        came_from = urlsplit(request.headers.get("Referer", ""))
+    except ValueError:  # such as http://[
+        return True
     return not (came_from.netloc == request.get_host() and came_from.path == request.get_full_path().split("?")[0])

@@ -137,3 +137,21 @@ def test_hiding_reviews_needs_the_permission(staff: Callable[..., Client], shop:
     staff("view_review").post("/admin/recommender/review/", {"action": "hide", "_selected_action": [review.pk]})
     review.refresh_from_db()
     assert not review.hidden
+
+
+@pytest.mark.parametrize(
+    "text", ["[" * 100_000, '{"a": NaN}', '{"a": "\\ud800"}', '{"a": "\\u0000"}', "[1]", '"x"', "{"]
+)
+def test_attributes_that_a_database_or_a_page_would_choke_on_are_refused(
+    console: Client, shop: list[Item], text: str
+) -> None:
+    values = form_of(console, shop[0]) | {"attributes": text}
+    answer = console.post(reverse("admin:recommender_item_change", args=[shop[0].pk]), values)
+    assert answer.status_code == 200
+    assert answer.context["adminform"].form.errors["attributes"]
+
+
+def test_no_attributes_are_an_empty_object(console: Client, shop: list[Item]) -> None:
+    values = form_of(console, shop[0]) | {"attributes": ""}
+    assert console.post(reverse("admin:recommender_item_change", args=[shop[0].pk]), values).status_code == 302
+    assert Item.objects.get(pk=shop[0].pk).attributes == {}

@@ -14,7 +14,7 @@ from PIL import Image
 from recommender.folio import press
 from recommender.folio.catalogue import BOOKS, PRINTS, RECORDS, Product, products
 from recommender.models import Category, Event, Item, Order, OrderLine, Picture, Review, Visitor
-from recommender.services import catalogue, demo, serving
+from recommender.services import catalogue, demo, histories
 from recommender.services.errors import InvalidInput
 
 pytestmark = [pytest.mark.django_db, pytest.mark.database]
@@ -184,7 +184,7 @@ def test_reader_can_log_in_and_has_a_history(listed, client):
     assert not reader.is_staff and not reader.is_superuser
     assert reader.visitor.kind == Visitor.Kind.ACCOUNT
     assert reader.visitor.events.count() >= 20
-    assert serving.history(reader.visitor.pk)
+    assert histories.read(reader.visitor.pk)
 
 
 def test_reader_that_was_there_keeps_the_password(listed):

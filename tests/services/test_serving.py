@@ -10,7 +10,7 @@ from django.utils import timezone
 from recommender.conf import conf
 from recommender.engine.model import LiveModel
 from recommender.models import Event, Item, Run
-from recommender.services import events, people, publishing, serving
+from recommender.services import events, histories, people, publishing, serving
 from recommender.services.errors import InvalidInput, UnknownItem
 from tests.services.conftest import at_once, item_ids
 
@@ -103,7 +103,7 @@ def test_what_was_seen_long_ago_is_not_recommended_either(live, guest, shop, set
     settings.RECOMMENDER = {**settings.RECOMMENDER, "history_length": 3}
     for item_id in item_ids("sea")[:6]:
         events.record(guest, shop[item_id], "view")
-    assert len(serving.history(guest.pk).item_ids) == 3
+    assert len(histories.read(guest.pk).item_ids) == 3
     assert not set(item_ids("sea")[:6]) & set(ids(serving.recommend(guest.pk, 100)))
 
 
@@ -188,7 +188,7 @@ def test_only_dislikes_say_nothing_to_go_by(live, guest, shop):
 def test_a_rating_that_was_replaced_does_not_count(live, guest, shop):
     for stars in (5, 5, 5, 1):
         events.record(guest, shop["sea-03"], "rating", value=stars)
-    past = serving.history(guest.pk)
+    past = histories.read(guest.pk)
     assert past.item_ids == ["sea-03"] and past.weights.tolist() == [-4.0]
     assert serving.recommend(guest.pk).tier == "popular"
 
@@ -196,9 +196,9 @@ def test_a_rating_that_was_replaced_does_not_count(live, guest, shop):
 def test_history_is_the_latest_events_oldest_first(shop, guest):
     for days, item_id in ((3, "sea-00"), (1, "sea-01"), (2, "sea-02")):
         events.record(guest, shop[item_id], "view", occurred_at=timezone.now() - timedelta(days=days))
-    past = serving.history(guest.pk)
+    past = histories.read(guest.pk)
     assert past.item_ids == ["sea-00", "sea-02", "sea-01"] and list(past.times) == sorted(past.times)
-    assert not serving.history(None) and not serving.history("nobody")
+    assert not histories.read(None) and not histories.read("nobody")
 
 
 def test_similar_items_come_from_the_same_taste(live):

@@ -14,7 +14,7 @@ from recommender.engine.errors import ArtifactDamaged, InvalidConfig, UnknownNam
 from recommender.engine.model import open_model
 from recommender.engine.trainers import make_config
 from recommender.models import Event, Item, Publication, Run
-from recommender.services import events, people, publishing, serving, training
+from recommender.services import events, people, publishing, run_monitor, serving, training
 from recommender.services.errors import RunActive, UnknownRun
 from tests.services.conftest import PER_GROUP, SMALL, START, at_once, carried_out
 
@@ -279,6 +279,19 @@ def test_a_running_run_hears_of_it_within_moments(shop, conduct):
     assert answer == "running"
     assert (ended[0].status, ended[0].error) == ("cancelled", "") and ended[1] - asked_at < 2
     assert publishing.live_run() is None and training.active_run() is None
+
+
+def test_a_run_cancelled_at_the_last_moment_does_not_go_live(shop, monkeypatch):
+    write = training.write_model
+
+    def cancelled_meanwhile(*args, **kwargs):
+        training.cancel(Run.objects.get().pk)
+        return write(*args, **kwargs)
+
+    monkeypatch.setattr(run_monitor, "HEARTBEAT_S", 1000)  # too late to be heard
+    monkeypatch.setattr(training, "write_model", cancelled_meanwhile)
+    assert carried_out("popularity").status == "cancelled"
+    assert publishing.live_run() is None
 
 
 def test_an_ended_run_stays_as_it_is(shop):

@@ -5,6 +5,7 @@ from django.contrib.auth import get_user_model
 from django.test import Client
 
 from recommender.models import CartLine, Event, Order, Visitor
+from recommender.storefront.forms import RegisterForm
 from recommender.storefront.visitor import COOKIE
 
 pytestmark = [pytest.mark.django_db, pytest.mark.database]
@@ -100,6 +101,16 @@ def test_registration_says_what_is_wrong(client, shop, ada, values):
     page = client.post("/account/register/", {**NEW, "username": "bea", **values})
     assert page.status_code == 200 and b"errorlist" in page.content
     assert get_user_model().objects.count() == 1
+
+
+def test_a_name_that_another_request_takes_at_the_same_moment_is_said_to_be_taken(client, shop, monkeypatch):
+    monkeypatch.setattr(RegisterForm, "clean_username", lambda form: form.cleaned_data["username"])
+    monkeypatch.setattr(RegisterForm, "validate_unique", lambda form: None)
+    get_user_model().objects.create_user("quick")
+    values = {"username": "quick", "password1": PASSWORD, "password2": PASSWORD}
+    answer = client.post("/account/register/", values)
+    assert answer.status_code == 200
+    assert "just taken that name" in answer.content.decode()
 
 
 def test_wrong_password_is_answered_kindly(client, shop, ada):

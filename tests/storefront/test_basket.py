@@ -49,6 +49,14 @@ def test_a_run_deleted_meanwhile_does_not_stop_the_order(client, shop, live_run)
     assert Event.objects.get(kind="purchase", visitor__kind="guest").run_id is None
 
 
+def test_a_cart_and_an_order_offer_something_to_go_on_with(client, shop, live_run):
+    add(client, "record-05")
+    (row,) = client.get("/cart/").context["rows"]
+    assert row.cards and "record-05" not in {card.item.pk for card in row.cards}
+    (row,) = client.post("/checkout/", ADDRESS, follow=True).context["rows"]
+    assert row.personal and "record-05" not in {card.item.pk for card in row.cards}
+
+
 @pytest.mark.parametrize("quantity", ["0", "-1", "100", "x", "", "1.5", "9" * 30])
 def test_odd_quantities_are_refused_kindly(client, shop, quantity):
     assert add(client, quantity=quantity).status_code == 302

@@ -7,7 +7,7 @@ from recommender.models import Run
 from recommender.services import training
 from tests.workers.conftest import eventually
 
-ENDLESS = {"factors": 256, "iterations": 1000}  # takes half a minute or more; nobody waits for it
+ENDLESS = {"factors": 2048, "iterations": 1000}  # takes a minute or more; nobody waits for it
 
 
 def asked_for(trainer: str = "popularity", config: dict | None = None) -> Run:

@@ -77,6 +77,9 @@ def make_config(name: str, values: Mapping[str, Any]) -> Any:
     known = {field.name for field in fields(kind)}
     if strange := sorted(set(values) - known):
         raise InvalidConfig(f"{name} has no setting {', '.join(strange)}; it has {', '.join(sorted(known))}.")
+    for field in fields(kind):
+        if isinstance(values.get(field.name), bool) and field.type not in (bool, "bool"):  # which Python takes for 1
+            raise InvalidConfig(f"{name}: {field.name} must be a number.")
     try:
         return kind(**values)
     except TypeError as error:

@@ -6,7 +6,7 @@ from django.http import HttpRequest, HttpResponse
 from django.shortcuts import render
 from django.views.decorators.http import require_safe
 
-from recommender.services import events, orders, reviews, serving
+from recommender.services import events, histories, orders, reviews
 from recommender.storefront import shelves
 from recommender.storefront.visitor import visitor_id
 
@@ -17,7 +17,7 @@ A_FEW = 3
 @require_safe
 def overview(request: HttpRequest) -> HttpResponse:
     me = visitor_id(request)
-    recent = shelves.recently_viewed(serving.history(me))
+    recent = shelves.recently_viewed(histories.read(me))
     shelves.rate([recent])
     context = {
         "orders": orders.placed(me)[:A_FEW],

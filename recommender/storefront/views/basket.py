@@ -19,14 +19,16 @@ from recommender.storefront.visitor import visitor, visitor_id
 
 @require_safe
 def cart(request: HttpRequest) -> HttpResponse:
-    lines = orders.lines(visitor_id(request))
+    me = visitor_id(request)
+    lines = orders.lines(me)
+    chosen = [line.item for line in reversed(lines)]
     context = {
         "lines": [(line, _problem(line)) for line in lines],
         "total": orders.total(lines),
         "pieces": sum(line.quantity for line in lines),
         "ready": bool(lines) and not any(_problem(line) for line in lines),
         "undo": _undo(request, lines),
-        "rows": [] if lines else [shelves.popular()],
+        "rows": [shelves.goes_with(chosen) or shelves.suggested(me, exclude=[item.pk for item in chosen])],
         "max_quantity": orders.MAX_QUANTITY,
     }
     return render(request, "storefront/cart.html", context)
@@ -113,7 +115,7 @@ def order(request: HttpRequest, order_id: str) -> HttpResponse:
         raise Http404("No such order of yours.")
     rows = []
     if thanks := "thanks" in request.GET:
-        rows = [shelves.popular(exclude=[line.item_id for line in found.lines.all()])]
+        rows = [shelves.suggested(visitor_id(request), exclude=[line.item_id for line in found.lines.all()])]
     return render(request, "storefront/order.html", {"order": found, "thanks": thanks, "rows": rows})
 
 

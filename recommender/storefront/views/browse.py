@@ -34,9 +34,10 @@ SORT_LABELS = {
 def home(request: HttpRequest) -> HttpResponse:
     me = visitor_id(request)
     tops = departments(request)
-    rows = shelves.home(me, tops, is_guest=not request.user.is_authenticated)
+    rows = shelves.home(me, tops)
     personal = any(row.personal or row.name == "recent" for row in rows)
-    tiles = [] if personal else [(top, _face(top, rows)) for top in tops[:6]]
+    faces = [] if personal else [(top, _face(top, rows)) for top in tops]
+    tiles = [(top, card) for top, card in faces if card]
     return render(request, "storefront/home.html", {"rows": rows, "tiles": tiles, "is_new_here": not personal})
 
 
@@ -53,7 +54,7 @@ def category(request: HttpRequest, slug: str) -> HttpResponse:
     sort = sort if sort in SORT_LABELS else "title"
     page = _page(request, catalogue.in_category(chosen, sort))
     cards = shelves.listing(page.object_list, "category", page.start_index())
-    rows = [] if cards else [shelves.popular()]
+    rows = [] if cards else [shelves.suggested(visitor_id(request))]
     shelves.rate([cards])
     context = {
         "category": chosen,
@@ -73,7 +74,7 @@ def search(request: HttpRequest) -> HttpResponse:
     query = request.GET.get("q", "")[: search_service.MAX_LENGTH].replace("\x00", "").strip()
     page = _page(request, search_service.search(query))
     cards = shelves.listing(page.object_list, "search", page.start_index())
-    rows = [] if cards else [shelves.popular()]
+    rows = [] if cards else [shelves.suggested(visitor_id(request))]
     shelves.rate([cards])
     context = {"query": query, "page": page, "cards": cards, "rows": rows, "kept_query": query}
     return render(request, "storefront/search.html", context)
@@ -100,7 +101,7 @@ def _page(request: HttpRequest, items: QuerySet) -> Page:
 
 
 def _face(category: Category, rows: list[shelves.Row]) -> shelves.Card | None:
-    """A card whose picture stands for a category: the last one of its shelf, which is not in view beside it."""
-    found = [row for row in rows if row.name == f"popular-{category.pk}"]
-    with_picture = [card for row in found for card in row.cards if card.item.pictures.all()]
-    return with_picture[-1] if with_picture else None
+    """A card that stands for a category: the last one of its shelf, which is not in view beside it."""
+    cards = [card for row in rows if row.name == f"popular-{category.pk}" for card in row.cards]
+    with_picture = [card for card in cards if card.item.pictures.all()]
+    return next(reversed(with_picture or cards), None)

@@ -93,7 +93,8 @@ def _page(request: HttpRequest, item: Item, source: events.Source, form: ReviewF
     current = serving.live()
     together = shelves.row(serving.bought_together(item.pk, 6, current=current))
     shown = [card.item.pk for card in together.cards]
-    similar = shelves.row(serving.similar(item.pk, shelves.SHELF_LENGTH, exclude=shown, current=current))
+    alike = serving.similar(item.pk, shelves.SHELF_LENGTH, exclude=shown, current=current)
+    similar = shelves.row(alike, "Liked by the same shoppers" if alike.tier == "similar" else "")
     rows = [row for row in (similar, together) if row]
     shelves.rate(rows)
     my_review = None
@@ -120,15 +121,16 @@ def _page(request: HttpRequest, item: Item, source: events.Source, form: ReviewF
 
 
 def _facts(item: Item) -> list[tuple[str, str]]:
-    """The attributes that read as words; nested data is for machines."""
+    """The attributes that read as words; nested data is for machines, and the category has a line of its own."""
     facts = item.attributes if isinstance(item.attributes, dict) else {}
+    known = {item.category.pk.casefold(), item.category.name.casefold()} if item.category else set()
     found = []
     for name, value in facts.items():
         if isinstance(value, list) and all(isinstance(part, str | int | float) for part in value):
             value = ", ".join(str(part) for part in value)
         if isinstance(value, bool):
             value = "Yes" if value else "No"
-        if isinstance(value, str | int | float) and str(value).strip():
+        if isinstance(value, str | int | float) and str(value).strip() and str(value).casefold() not in known:
             words = str(value)
             found.append((str(name).replace("_", " ").capitalize(), words[0].upper() + words[1:]))
     return found

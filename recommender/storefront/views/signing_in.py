@@ -4,6 +4,8 @@ from django.contrib import messages
 from django.contrib.auth import login, logout, views
 from django.contrib.auth.forms import AuthenticationForm, PasswordChangeForm
 from django.contrib.auth.mixins import LoginRequiredMixin
+from django.contrib.auth.models import User
+from django.db import IntegrityError, transaction
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import redirect, render, resolve_url
 from django.urls import reverse_lazy
@@ -44,14 +46,23 @@ def register(request: HttpRequest) -> HttpResponse:
     if request.user.is_authenticated:
         return redirect(target or "storefront:account")
     form = RegisterForm(request.POST or None)
-    if request.method == "POST" and form.is_valid():
-        user = form.save()
+    if request.method == "POST" and form.is_valid() and (user := _made(form)):
         moved = welcome(request, user)
         login(request, user)
         _greet(request, f"Welcome, {user.get_username()}. Your account is ready.", moved)
         return redirect(target or "storefront:home")
     context = {"form": form, "next": target}
     return render(request, "storefront/account/register.html", context)
+
+
+def _made(form: RegisterForm) -> User | None:
+    """The new account; None, with the reason on the form, when another request took the name at this very moment."""
+    try:
+        with transaction.atomic():
+            return form.save()
+    except IntegrityError:
+        form.add_error("username", "Somebody has just taken that name; choose another.")
+        return None
 
 
 @require_POST
