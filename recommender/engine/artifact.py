@@ -100,28 +100,28 @@ def open_artifact(path: Path, verify: bool = True) -> Artifact:
     written or the format is another one.
     """
     if not path.is_dir():
-        raise ArtifactMissing(f"{path} is not there.")
+        raise ArtifactMissing(f"{path.name} is not there.")
     for name in (MANIFEST, SEAL):
         if not (path / name).is_file():
-            raise ArtifactDamaged(f"{name} is missing in {path}.")
+            raise ArtifactDamaged(f"{name} is missing in {path.name}.")
     text = (path / MANIFEST).read_bytes()
     try:
         manifest = json.loads(text)
         form, files = manifest["format"], dict(manifest["files"])
     except (ValueError, KeyError, TypeError) as error:
-        raise ArtifactDamaged(f"{MANIFEST} in {path} is not a manifest.") from error
+        raise ArtifactDamaged(f"{MANIFEST} in {path.name} is not a manifest.") from error
     if form != FORMAT:
-        raise ArtifactDamaged(f"{path} has format {form!r}; this code reads format {FORMAT}. Train again.")
+        raise ArtifactDamaged(f"{path.name} has format {form!r}; this code reads format {FORMAT}. Train again.")
     if (path / SEAL).read_bytes() != _seal(text):
-        raise ArtifactDamaged(f"{MANIFEST} in {path} is not as it was written.")
+        raise ArtifactDamaged(f"{MANIFEST} in {path.name} is not as it was written.")
     present = set(_files(path)) - {MANIFEST, SEAL}
     if missing := sorted(set(files) - present):
-        raise ArtifactDamaged(f"{', '.join(missing)} is missing in {path}.")
+        raise ArtifactDamaged(f"{', '.join(missing)} is missing in {path.name}.")
     if extra := sorted(present - set(files)):
-        raise ArtifactDamaged(f"{', '.join(extra)} does not belong in {path}.")
+        raise ArtifactDamaged(f"{', '.join(extra)} does not belong in {path.name}.")
     for name, file in files.items():
         if (path / name).stat().st_size != file["bytes"] or (verify and _hash(path / name) != file["sha256"]):
-            raise ArtifactDamaged(f"{name} in {path} is not as it was written.")
+            raise ArtifactDamaged(f"{name} in {path.name} is not as it was written.")
     return Artifact(path, manifest)
 
 
@@ -210,5 +210,5 @@ def _load(path: Path) -> NDArray[Any]:
     try:
         array: NDArray[Any] = np.load(path, mmap_mode="r", allow_pickle=False)
     except ValueError as error:
-        raise ArtifactDamaged(f"{path} is not a plain array.") from error
+        raise ArtifactDamaged(f"{path.name} is not a plain array.") from error
     return array

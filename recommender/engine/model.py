@@ -176,7 +176,7 @@ def open_model(path: Path, verify: bool = True) -> LiveModel:
     except ArtifactDamaged:
         raise
     except (RecommenderError, KeyError) as error:  # whole, but written by code that knew other trainers or settings
-        raise ArtifactDamaged(f"{path} does not fit this code: {error}. Train again.") from error
+        raise ArtifactDamaged(f"{path.name} does not fit this code: {error}. Train again.") from error
 
 
 def _unit(vectors: NDArray[np.float32]) -> NDArray[np.float32]:

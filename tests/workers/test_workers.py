@@ -95,7 +95,8 @@ def test_the_run_of_a_killed_pool_process_is_given_to_another(shop, worker, sett
 
 
 @pytest.mark.parametrize("harm", ["stopped", "frozen", "full"])
-def test_without_a_broker_a_run_waits_and_starts_when_it_is_back(shop, broker, worker, settings, harm):
+def test_without_a_broker_a_run_waits_and_starts_when_it_is_back(shop, broker, start_worker, settings, harm):
+    start_worker()  # idle, so that it has nothing to acknowledge to a broker that is gone
     if harm == "stopped":
         broker.stop()
     elif harm == "frozen":
@@ -115,6 +116,17 @@ def test_without_a_broker_a_run_waits_and_starts_when_it_is_back(shop, broker, w
         configure(broker, "maxmemory", "0")
     tasks.sweep()
     assert ended(run, within_s=40).status == "succeeded"
+
+
+def test_a_run_in_progress_outlives_its_broker(shop, broker, start_worker):
+    start_worker()
+    run = in_the_midst(asked_for("als", ENDLESS))
+    broker.stop()
+    training.cancel(run.pk)
+    assert ended(run).status == "cancelled"
+    broker.start()
+    start_worker()  # a supervisor's work: Celery gives up where it cannot acknowledge a finished task
+    assert ended(asked_for("popularity")).status == "succeeded"
 
 
 def configure(broker, name: str, value: str) -> None:

@@ -59,13 +59,13 @@ class FaissIndex:
 
         path = directory / FILE
         if not path.is_file():
-            raise ArtifactMissing(f"{path} is not there.")
+            raise ArtifactMissing(f"{path.name} is not there.")
         try:
             index = faiss.read_index(str(path), faiss.IO_FLAG_MMAP_IFC)
         except RuntimeError as error:
-            raise ArtifactDamaged(f"faiss cannot read {path}.") from error
+            raise ArtifactDamaged(f"faiss cannot read {path.name}.") from error
         if (index.ntotal, index.d - 1) != vectors.shape:
-            raise ArtifactDamaged(f"{path} holds {index.ntotal} x {index.d - 1} vectors, not {vectors.shape}.")
+            raise ArtifactDamaged(f"{path.name} holds {index.ntotal} x {index.d - 1} vectors, not {vectors.shape}.")
         return cls(index)
 
     def search(self, queries: NDArray[np.float32], k: int) -> tuple[NDArray[np.int32], NDArray[np.float32]]:

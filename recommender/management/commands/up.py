@@ -34,6 +34,7 @@ SHOPS = {
 """What can be put on the shelves, and the name and tagline that go with it unless the environment says otherwise."""
 STOPS = (signal.SIGTERM, signal.SIGHUP, signal.SIGINT)
 STOP_WITHIN_S = 10.0  # seconds that a process gets to end by itself
+RESTARTS, RESTARTS_WITHIN_S = 3, 60.0  # a process that ends more often than that will not mend itself
 START_WITHIN_S = 60.0  # seconds that the web server gets to answer
 
 
@@ -59,6 +60,7 @@ class Command(BaseCommand):
         self.started = time.monotonic()
         self.host, self.port = options["host"], options["port"]
         self.children: dict[str, subprocess.Popen[bytes]] = {}
+        self.ended: dict[str, list[float]] = {}
         for number in STOPS:
             signal.signal(number, _stop)
         try:
@@ -188,7 +190,7 @@ class Command(BaseCommand):
                 bar_format="{desc}: {percentage:3.0f}% |{bar}| {postfix}",
             ) as bar:
                 while run.is_active:
-                    self.alive()
+                    self.revive()
                     time.sleep(0.3)
                     run.refresh_from_db()
                     bar.set_postfix_str(f"{run.stage} {run.message}"[:40], refresh=False)
@@ -198,8 +200,23 @@ class Command(BaseCommand):
         self.stdout.write(f"Ready after {time.monotonic() - self.started:.0f} s. Ctrl-C stops everything.")
 
     def watch(self) -> None:
-        while self.alive():
+        while True:
+            self.revive()
             time.sleep(0.5)
+
+    def revive(self) -> None:
+        """Start what has ended by accident again, while the others go on. Raises CommandError for what keeps ending."""
+        for name, child in self.children.items():
+            if child.poll() is None:
+                continue
+            now = time.monotonic()
+            before = [moment for moment in self.ended.get(name, []) if now - moment < RESTARTS_WITHIN_S]
+            if len(before) == RESTARTS:
+                self.alive()
+            self.ended[name] = [*before, now]
+            self.stderr.write(f"{name} ended with code {child.returncode}; starting it again.")
+            _kill_group(child)  # what it started itself holds its port or its tasks
+            self.start(name, list(child.args))  # type: ignore[arg-type]  # as `start` gave them
 
     def alive(self) -> bool:
         """Raises CommandError with the end of its log when a process has ended."""
@@ -212,7 +229,7 @@ class Command(BaseCommand):
     def start(self, name: str, command: list[str]) -> None:
         path = _log_path(name)
         path.parent.mkdir(parents=True, exist_ok=True)
-        with path.open("wb") as log:
+        with path.open("ab" if name in self.children else "wb") as log:
             self.children[name] = _spawn(command, log)
 
     def stop_all(self) -> None:
@@ -231,8 +248,7 @@ class Command(BaseCommand):
                     child.wait(max(0.1, deadline - time.monotonic()))
                 except subprocess.TimeoutExpired:
                     self.stderr.write(f"{name} does not end by itself; killing it.")
-                with contextlib.suppress(ProcessLookupError):
-                    os.killpg(child.pid, signal.SIGKILL)  # its own children, if any are left
+                _kill_group(child)
                 child.wait()
 
     def say(self, text: str) -> None:
@@ -241,6 +257,12 @@ class Command(BaseCommand):
 
 def _stop(number: int, frame: FrameType | None) -> None:
     raise Stopped
+
+
+def _kill_group(child: subprocess.Popen[bytes]) -> None:
+    """The child and its own children, if any are left."""
+    with contextlib.suppress(ProcessLookupError):
+        os.killpg(child.pid, signal.SIGKILL)
 
 
 def _spawn(command: list[str], log: IO[bytes]) -> subprocess.Popen[bytes]:
