@@ -202,8 +202,8 @@ RECOMMENDER = {
 
 
 def one_line(record: logging.LogRecord) -> bool:
-    """A forged Host or a page that is not for everybody is one line of the log: the fault is not in our code."""
-    if record.name.startswith("django.") and getattr(record, "status_code", 500) < 500:
+    """A forged Host, a page that is not for everybody or a busy database is one line: the fault is not in our code."""
+    if record.name.startswith("django.") and getattr(record, "status_code", 500) != 500:
         record.exc_info = None
     return True
 

@@ -13,6 +13,7 @@ def favicon(request: HttpRequest) -> HttpResponseRedirect:
     return HttpResponseRedirect(static("storefront/icon.svg"))
 
 
+handler500 = "recommender.storefront.views.faults.fault"
 urlpatterns = [
     path("favicon.ico", favicon),
     path("admin/", admin.site.urls),

@@ -63,9 +63,3 @@ def test_check_refuses_a_folder_that_cannot_be_written(settings, tmp_path, monke
 
 def test_settings_are_read_once():
     assert conf() is conf()
-
-
-def test_what_a_stranger_sends_leaves_one_line_in_the_log(client, caplog):
-    client.get("/categories/", headers={"Host": "evil.example"})
-    (record,) = (record for record in caplog.records if record.name == "django.security.DisallowedHost")
-    assert not record.exc_info

@@ -91,8 +91,8 @@ def beacon(request: HttpRequest) -> HttpResponse:
     if not guest(request).is_new or request.user.is_authenticated:
         try:
             events.record_impressions(visitor_id(request), cards)
-        except DatabaseError:
-            log.exception("The impressions of one page could not be recorded.")
+        except DatabaseError as error:
+            log.warning("The impressions of one page could not be recorded: %s", error)
     return HttpResponse(status=204)
 
 

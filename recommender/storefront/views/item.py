@@ -43,8 +43,8 @@ def page(request: HttpRequest, item_id: str) -> HttpResponse:
     if is_a_look(request):
         try:
             events.record_view(visitor_id(request), item, source)
-        except DatabaseError:  # a page that cannot be counted is still a page
-            log.exception("A view of %s could not be recorded.", item.pk)
+        except DatabaseError as error:  # a page that cannot be counted is still a page
+            log.warning("A view of %s could not be recorded: %s", item.pk, error)
     return _page(request, item, source)
 
 
