@@ -17,12 +17,22 @@ def env_bool(name: str, default: bool) -> bool:
 
 
 def env_list(name: str, default: str) -> list[str]:
-    return [part.strip() for part in os.environ.get(name, default).split(",") if part.strip()]
+    return [part.strip() for part in (os.environ.get(name) or default).split(",") if part.strip()]
+
+
+def env_number(name: str, default: float) -> float:
+    try:
+        return float(os.environ.get(name) or default)
+    except ValueError:
+        raise SystemExit(f"{name} must be a number, not {os.environ[name]!r}.") from None
 
 
 BASE_DIR = Path(__file__).resolve().parent.parent
-VAR_DIR = Path(os.environ.get("RECSITE_VAR", BASE_DIR / "var")).resolve()
-VAR_DIR.mkdir(parents=True, exist_ok=True)
+VAR_DIR = Path(os.environ.get("RECSITE_VAR") or BASE_DIR / "var").resolve()
+try:
+    VAR_DIR.mkdir(parents=True, exist_ok=True)
+except OSError as error:
+    raise SystemExit(f"The folder {VAR_DIR} cannot be made ({error.strerror}); set RECSITE_VAR to another.") from error
 
 
 def secret_key() -> str:
@@ -35,6 +45,8 @@ def secret_key() -> str:
             file.write(get_random_secret_key())
     except FileExistsError:
         pass
+    except OSError as error:
+        raise SystemExit(f"{path} cannot be written ({error.strerror}); set RECSITE_VAR to another folder.") from error
     return path.read_text()
 
 
@@ -86,11 +98,11 @@ TEMPLATES = [
 ]
 
 # Database: SQLite in WAL mode by default; DATABASE_URL switches to PostgreSQL without a code change.
-DATABASES = {
-    "default": dj_database_url.parse(
-        os.environ.get("DATABASE_URL", f"sqlite:///{VAR_DIR / 'db.sqlite3'}"), conn_max_age=600, conn_health_checks=True
-    )
-}
+DATABASE_URL = os.environ.get("DATABASE_URL") or f"sqlite:///{VAR_DIR / 'db.sqlite3'}"
+try:
+    DATABASES = {"default": dj_database_url.parse(DATABASE_URL, conn_max_age=600, conn_health_checks=True)}
+except ValueError as error:  # its message may hold the password
+    raise SystemExit("DATABASE_URL cannot be read; write it as postgres://user:password@host:5432/name.") from error
 if DATABASES["default"]["ENGINE"].endswith("sqlite3"):
     # Tests use a real file too, because a run's heartbeat writes from a thread of its own.
     DATABASES["default"]["TEST"] = {"NAME": VAR_DIR / "test.sqlite3"}
@@ -150,8 +162,8 @@ X_FRAME_OPTIONS = "DENY"
 
 # Celery. A message is acknowledged once its task is done, and kombu delivers again what a killed worker held, which
 # takes all three options below. Training does not wait for that: the sweep finds a lost run by its row in a minute.
-REDIS_URL = os.environ.get("REDIS_URL", "redis://127.0.0.1:6379/0")
-TRAIN_TIME_LIMIT_S = int(os.environ.get("TRAIN_TIME_LIMIT_S", 4 * 3600))
+REDIS_URL = os.environ.get("REDIS_URL") or "redis://127.0.0.1:6379/0"
+TRAIN_TIME_LIMIT_S = int(env_number("TRAIN_TIME_LIMIT_S", 4 * 3600))
 CELERY_BROKER_URL = REDIS_URL
 CELERY_BROKER_TRANSPORT_OPTIONS = {
     "visibility_timeout": TRAIN_TIME_LIMIT_S + 600,  # seconds, above the longest task
@@ -182,9 +194,14 @@ CELERY_BEAT_SCHEDULE = {
     "sweep": {"task": "recommender.tasks.sweep", "schedule": 15.0, "options": {"expires": 15}},
 }
 if RETRAIN_AT:
+    try:
+        hour, minute = map(int, RETRAIN_AT.split(":"))
+        retrain_at = crontab(hour=hour, minute=minute)
+    except ValueError:
+        raise SystemExit(f"RETRAIN_AT must be a time such as 03:30, or empty, not {RETRAIN_AT!r}.") from None
     CELERY_BEAT_SCHEDULE["retrain"] = {
         "task": "recommender.tasks.retrain",
-        "schedule": crontab(hour=int(RETRAIN_AT.split(":")[0]), minute=int(RETRAIN_AT.split(":")[1])),
+        "schedule": retrain_at,
         "options": {"expires": 3600},
     }
 
@@ -195,8 +212,8 @@ RECOMMENDER = {
     "artifacts_dir": VAR_DIR / "artifacts",
     "trainer": os.environ.get("TRAINER", "als"),
     "index": os.environ.get("INDEX", "auto"),
-    "threads": int(os.environ.get("TRAIN_THREADS", os.cpu_count() or 1)),
-    "half_life_days": float(os.environ.get("HALF_LIFE_DAYS", 180)),
+    "threads": int(env_number("TRAIN_THREADS", os.cpu_count() or 1)),
+    "half_life_days": env_number("HALF_LIFE_DAYS", 180),
     "auto_publish": env_bool("AUTO_PUBLISH", True),
 }
 

@@ -270,8 +270,6 @@ def test_whatever_is_sent_every_row_is_accounted_for(call: Call, shop: list[Item
 
 @pytest.mark.django_db(transaction=True)
 def test_two_who_send_the_same_batch_at_once_record_it_once(call: Call, shop: list[Item]) -> None:
-    if connection.vendor == "sqlite":
-        pytest.skip("SQLite's test database is in memory, where threads share one lock; PostgreSQL runs this.")
     rows = [event(user_id=f"customer-{n % 3}") for n in range(50)]
 
     def send(order: int) -> Any:

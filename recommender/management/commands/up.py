@@ -2,7 +2,6 @@
 
 import argparse
 import contextlib
-import fcntl
 import os
 import signal
 import socket
@@ -11,18 +10,18 @@ import sys
 import time
 import urllib.error
 import urllib.request
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 from types import FrameType
 from typing import IO, Any
 
 from django.conf import settings
 from django.contrib.auth import get_user_model
+from django.core.exceptions import ImproperlyConfigured
 from django.core.management import call_command
 from django.core.management.base import BaseCommand, CommandError
-from django.db import connection
+from django.db import DatabaseError, connection
 
+from recommender.management.site_lock import SiteLock, only_one
 from recommender.services import demo
 from recsite.celery import app as celery_app
 
@@ -64,7 +63,7 @@ class Command(BaseCommand):
         for number in STOPS:
             signal.signal(number, _stop)
         try:
-            with self.only_one():
+            with only_one(settings.VAR_DIR / "up.lock", f"http://{self.host}:{self.port}/") as self.lock:
                 self.check_port()
                 self.prepare(options)
                 self.start_all(options["web_workers"])
@@ -77,22 +76,9 @@ class Command(BaseCommand):
         finally:
             self.stop_all()
 
-    @contextmanager
-    def only_one(self) -> Iterator[None]:
-        """Two sites on one folder would share a database and fight over ports."""
-        path = settings.VAR_DIR / "up.lock"
-        with path.open("a+") as file:
-            try:
-                fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            except OSError:
-                file.seek(0)
-                raise CommandError(f"This site already runs at {file.read().strip()}; stop it first.") from None
-            file.truncate(0)
-            file.write(f"http://{self.host}:{self.port}/")
-            file.flush()
-            yield
-
     def check_port(self) -> None:
+        if not 1 <= self.port <= 65535:
+            raise CommandError(f"{self.port} is no port; choose one from 1 to 65535: make run PORT=8080")
         with socket.socket() as probe:
             probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
             try:
@@ -107,13 +93,16 @@ class Command(BaseCommand):
         name, tagline = SHOPS[options["shop"]]
         os.environ.setdefault("SHOP_NAME", name)
         os.environ.setdefault("SHOP_TAGLINE", tagline)
-        if "REDIS_URL" not in os.environ:
+        if not os.environ.get("REDIS_URL"):
             self.say("Starting the embedded Redis")
             os.environ["REDIS_URL"] = self.start_redis()
             # The settings were read before this Redis had a port; the children read them afresh.
             celery_app.conf.broker_url = os.environ["REDIS_URL"]
         self.say("Preparing the database")
-        call_command("migrate", verbosity=0, interactive=False)
+        try:
+            call_command("migrate", verbosity=0, interactive=False)
+        except (DatabaseError, ImproperlyConfigured) as error:
+            raise CommandError(f"The database cannot be used; check DATABASE_URL, or the folder. {error}") from error
         call_command("collectstatic", verbosity=0, interactive=False)
         call_command("check")
         self.fill_shop(options["shop"], options["data"])
@@ -182,7 +171,9 @@ class Command(BaseCommand):
             from tqdm import tqdm
 
             run = training.request(requested_by="make run", reason="first model")
-            tasks.wake(run.pk)
+            if not tasks.wake(run.pk):
+                self.stderr.write("The broker does not answer: popular items serve until it does and a run is through.")
+                return
             with tqdm(
                 total=100,
                 desc="Training the first model",
@@ -230,7 +221,8 @@ class Command(BaseCommand):
         path = _log_path(name)
         path.parent.mkdir(parents=True, exist_ok=True)
         with path.open("ab" if name in self.children else "wb") as log:
-            self.children[name] = _spawn(command, log)
+            self.children[name] = _spawn(command, log, self.lock)
+        self.lock.note(name, self.children[name].pid)
 
     def stop_all(self) -> None:
         """Everything that uses Redis at once, then Redis. Each child leads a process group, which goes with it."""
@@ -265,7 +257,7 @@ def _kill_group(child: subprocess.Popen[bytes]) -> None:
         os.killpg(child.pid, signal.SIGKILL)
 
 
-def _spawn(command: list[str], log: IO[bytes]) -> subprocess.Popen[bytes]:
+def _spawn(command: list[str], log: IO[bytes], lock: SiteLock) -> subprocess.Popen[bytes]:
     # A session of its own: Ctrl-C reaches only the launcher, which then stops its children in order.
     return subprocess.Popen(
         command,
@@ -273,6 +265,7 @@ def _spawn(command: list[str], log: IO[bytes]) -> subprocess.Popen[bytes]:
         stderr=subprocess.STDOUT,
         stdin=subprocess.DEVNULL,
         start_new_session=True,
+        pass_fds=[lock.fileno()],
         cwd=settings.BASE_DIR,
         env={**os.environ, "PYTHONUNBUFFERED": "1"},
     )
@@ -304,6 +297,8 @@ def _answers(url: str) -> bool:
     try:
         with urllib.request.urlopen(url, timeout=2) as answer:  # noqa: S310  our own http address
             return bool(answer.status == 200)
+    except urllib.error.HTTPError as error:
+        return error.code == 400  # ALLOWED_HOSTS is for other addresses than this one; it answers all the same
     except (urllib.error.URLError, OSError):
         return False
 
