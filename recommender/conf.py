@@ -12,6 +12,8 @@ from django.core.signals import setting_changed
 
 from recommender.engine.data.weighting import EventWeights
 
+SYMBOLS = {"GBP": "£", "EUR": "€", "USD": "$"}  # of currencies; another's code stands before the amount
+
 
 @dataclass(frozen=True)
 class Conf:
@@ -44,7 +46,7 @@ class Conf:
     keep_artifacts: int = 5
     """Artifacts that stay on disk beside the live one: so many to roll back to, and so many that never served."""
     max_tries: int = 3
-    """Times a run is started again after its worker was lost."""
+    """Times a run is started before it fails because its worker is lost."""
     lost_after_s: float = 60.0
     """Seconds without a heartbeat after which a running run counts as lost."""
 
@@ -54,7 +56,7 @@ class Conf:
 
     @property
     def currency_symbol(self) -> str:
-        return {"GBP": "£", "EUR": "€", "USD": "$"}.get(self.currency, f"{self.currency} ")
+        return SYMBOLS.get(self.currency, f"{self.currency} ")
 
 
 @lru_cache(maxsize=1)

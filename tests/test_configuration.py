@@ -1,6 +1,9 @@
 """Every setting is documented, and a bad one is refused with a clear word."""
 
+import os
 import re
+import subprocess
+import sys
 from dataclasses import fields
 from pathlib import Path
 
@@ -63,3 +66,23 @@ def test_check_refuses_a_folder_that_cannot_be_written(settings, tmp_path, monke
 
 def test_settings_are_read_once():
     assert conf() is conf()
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "word"),
+    [
+        ("RECSITE_VAR", "/dev/null", "RECSITE_VAR"),
+        ("DATABASE_URL", "nonsense://u:hidden@h/x", "DATABASE_URL"),
+        ("RETRAIN_AT", "25:99", "03:30"),
+        ("TRAIN_THREADS", "many", "TRAIN_THREADS"),
+    ],
+)
+def test_a_mistake_in_the_environment_is_one_line_that_says_what_to_do(tmp_path, name, value, word):
+    environment = {**os.environ, "RECSITE_VAR": str(tmp_path), name: value}
+    ended = subprocess.run(
+        [sys.executable, "-c", "import recsite.settings"], env=environment, capture_output=True, text=True, check=False
+    )
+    assert ended.returncode == 1
+    assert word in ended.stderr
+    assert ended.stderr.count("\n") == 1
+    assert "hidden" not in ended.stderr

@@ -26,8 +26,8 @@ def failing(error: Exception):
 @pytest.mark.parametrize("error", [OperationalError("database is locked"), InterfaceError("connection is closed")])
 @pytest.mark.parametrize("path", ["/", "/categories/"])
 def test_a_database_that_does_not_answer_is_a_page_to_be_asked_again(browser, monkeypatch, caplog, path, error):
-    monkeypatch.setattr(serving, "live", failing(error))
-    monkeypatch.setattr(catalogue, "top_categories", failing(error))
+    asked = {"/": (serving, "live"), "/categories/": (catalogue, "departments")}
+    monkeypatch.setattr(*asked[path], failing(error))
     answer = browser.get(path)
     assert (answer.status_code, answer["Retry-After"]) == (503, "5")
     assert "Try again" in answer.content.decode()
@@ -37,7 +37,7 @@ def test_a_database_that_does_not_answer_is_a_page_to_be_asked_again(browser, mo
 
 
 def test_a_fault_of_ours_is_a_500_with_its_trace_in_the_log_only(browser, monkeypatch, caplog):
-    monkeypatch.setattr(catalogue, "top_categories", failing(RuntimeError("a secret of the house")))
+    monkeypatch.setattr(catalogue, "departments", failing(RuntimeError("a secret of the house")))
     answer = browser.get("/categories/")
     assert answer.status_code == 500
     assert "secret" not in answer.content.decode()

@@ -113,13 +113,7 @@ class ApiKeyAdmin(SteadyList):
         return TemplateResponse(request, "admin/recommender/apikey/revoke.html", context)
 
     def render_change_form(
-        self,
-        request: HttpRequest,
-        context: dict[str, Any],
-        add: bool = False,
-        change: bool = False,
-        form_url: str = "",
-        obj: Any | None = None,
+        self, request: HttpRequest, context: dict[str, Any], *args: Any, **kwargs: Any
     ) -> HttpResponse:
         context |= {
             "can_revoke": self.has_revoke_permission(request),
@@ -127,4 +121,4 @@ class ApiKeyAdmin(SteadyList):
             "show_save_and_add_another": False,
             "show_save_and_continue": False,
         }
-        return super().render_change_form(request, context, add, change, form_url, obj)
+        return super().render_change_form(request, context, *args, **kwargs)

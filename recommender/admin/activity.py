@@ -10,6 +10,7 @@ from django.utils.safestring import SafeString
 
 from recommender.admin.readonly import ReadOnly, ReadOnlyAdmin
 from recommender.models import Event, Order, OrderLine, Review
+from recommender.services import reviews
 
 
 @admin.register(Event)
@@ -48,11 +49,11 @@ class ReviewAdmin(ReadOnlyAdmin):
 
     @admin.action(description="Hide from the shop", permissions=["moderate"])
     def hide(self, request: HttpRequest, chosen: QuerySet[Review]) -> None:
-        self.message_user(request, f"{chosen.update(hidden=True)} reviews are hidden.", messages.SUCCESS)
+        self.message_user(request, f"{reviews.set_hidden(chosen, True)} reviews are hidden.", messages.SUCCESS)
 
     @admin.action(description="Show in the shop again", permissions=["moderate"])
     def unhide(self, request: HttpRequest, chosen: QuerySet[Review]) -> None:
-        self.message_user(request, f"{chosen.update(hidden=False)} reviews are shown.", messages.SUCCESS)
+        self.message_user(request, f"{reviews.set_hidden(chosen, False)} reviews are shown.", messages.SUCCESS)
 
 
 class OrderLineInline(ReadOnly, admin.TabularInline):

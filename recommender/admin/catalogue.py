@@ -6,19 +6,19 @@ from typing import Any
 from django.contrib import admin, messages
 from django.contrib.admin.utils import unquote
 from django.core.exceptions import PermissionDenied
-from django.db.models import Field, Model, QuerySet
+from django.db.models import Field, QuerySet
 from django.forms import Field as FormField
 from django.forms import ModelForm
 from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
 from django.template.response import TemplateResponse
 from django.urls import reverse
-from django.utils import timezone
 from django.utils.html import format_html
 from django.utils.safestring import SafeString
 
 from recommender.admin.forms import CarefulJson, ItemForm
 from recommender.admin.lists import SteadyList
-from recommender.models import Category, Event, Item, OrderLine, Picture
+from recommender.models import Category, Item, Picture
+from recommender.services import catalogue
 
 
 class StockFilter(admin.SimpleListFilter):
@@ -88,18 +88,15 @@ class ItemAdmin(SteadyList):
 
     @admin.display(description="Picture")
     def thumbnail(self, item: Item) -> str | SafeString:
-        pictures = item.pictures.all()
-        return _image(pictures[0]) if pictures else "–"
+        return _image(item.first_picture)
 
     @admin.action(description="Activate: show them in the shop", permissions=["change"])
     def activate(self, request: HttpRequest, chosen: QuerySet[Item]) -> None:
-        changed = chosen.update(active=True, updated_at=timezone.now())
-        self.message_user(request, f"{changed} items are active.", messages.SUCCESS)
+        self.message_user(request, f"{catalogue.set_active(chosen, True)} items are active.", messages.SUCCESS)
 
     @admin.action(description="Deactivate: hide them, keep their history", permissions=["change"])
     def deactivate(self, request: HttpRequest, chosen: QuerySet[Item]) -> None:
-        changed = chosen.update(active=False, updated_at=timezone.now())
-        self.message_user(request, f"{changed} items are inactive.", messages.SUCCESS)
+        self.message_user(request, f"{catalogue.set_active(chosen, False)} items are inactive.", messages.SUCCESS)
 
     def get_actions(self, request: HttpRequest) -> dict[str, Any]:
         actions = super().get_actions(request)
@@ -111,12 +108,12 @@ class ItemAdmin(SteadyList):
     ) -> HttpResponse:
         """An item that events or orders point at is deactivated instead: what was learned and sold names it."""
         item = self.get_object(request, unquote(object_id))
-        if item is None or not _in_use(item):
+        if item is None or not catalogue.in_use(item):
             return super().delete_view(request, object_id, extra_context)
         if not self.has_delete_permission(request, item):
             raise PermissionDenied
         if request.method == "POST":
-            Item.objects.filter(pk=item.pk).update(active=False, updated_at=timezone.now())
+            catalogue.set_active(Item.objects.filter(pk=item.pk), False)
             text = f"“{item}” was deactivated, not deleted: visitors' events and orders point at it."
             messages.warning(request, text)
             self.log_change(request, item, "Deactivated instead of deleted.")
@@ -144,12 +141,7 @@ class CategoryAdmin(SteadyList):
         return {} if obj else {"slug": ["name"]}
 
 
-def _in_use(item: Item) -> bool:
-    tables: list[type[Model]] = [Event, OrderLine]
-    return any(table._default_manager.filter(item=item).exists() for table in tables)
-
-
-def _image(picture: Picture) -> str | SafeString:
-    if not picture.file:
+def _image(picture: Picture | None) -> str | SafeString:
+    if not picture or not picture.file:
         return "–"
     return format_html('<img class="thumb" src="{}" alt="{}" loading="lazy">', picture.file.url, picture.alt)

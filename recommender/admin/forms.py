@@ -7,7 +7,7 @@ from django import forms
 
 from recommender.conf import conf
 from recommender.engine.trainers import TRAINERS
-from recommender.models import ApiKey
+from recommender.models import ApiKey, Run
 from recommender.services import catalogue
 from recommender.services.errors import InvalidInput
 from recommender.services.publishing import MAX_REASON
@@ -19,7 +19,7 @@ def _trainers() -> list[tuple[str, str]]:
 
 class TrainForm(forms.Form):
     trainer = forms.ChoiceField(choices=_trainers, required=False)
-    reason = forms.CharField(max_length=200, required=False, help_text="Optional; stays on the run.")
+    reason = forms.CharField(max_length=Run.MAX_REASON, required=False, help_text="Optional; stays on the run.")
     config = forms.CharField(
         required=False,
         label="Settings (JSON)",

@@ -8,11 +8,11 @@ from django.utils.html import format_html
 from django.utils.safestring import SafeString
 
 from recommender.admin.readonly import ReadOnlyAdmin
-from recommender.models import Event, Visitor
-from recommender.services import serving
+from recommender.models import Visitor
+from recommender.services import events, serving
 
-EVENTS_SHOWN = 50
-RECOMMENDED = 10
+EVENTS_SHOWN = 50  # the latest; more would bury what stands below them
+RECOMMENDED = 10  # as many as an API client gets who does not say
 
 
 @admin.register(Visitor)
@@ -29,21 +29,14 @@ class VisitorAdmin(ReadOnlyAdmin):
         return format_html('<span class="console-id">{}</span>', visitor.pk)
 
     def render_change_form(
-        self,
-        request: HttpRequest,
-        context: dict[str, Any],
-        add: bool = False,
-        change: bool = False,
-        form_url: str = "",
-        obj: Visitor | None = None,
+        self, request: HttpRequest, context: dict[str, Any], *args: Any, **kwargs: Any
     ) -> HttpResponse:
-        if obj is not None:
-            served = obj.merged_into_id or obj.pk
-            events = Event.objects.filter(visitor_id=served).select_related("item").order_by("-occurred_at", "-id")
-            context |= {
-                "served": served,
-                "events": events[:EVENTS_SHOWN],
-                "events_shown": EVENTS_SHOWN,
-                "shelf": serving.recommend(served, RECOMMENDED),
-            }
-        return super().render_change_form(request, context, add, change, form_url, obj)
+        visitor: Visitor = context["original"]  # nobody adds visitors here
+        served = visitor.merged_into_id or visitor.pk
+        context |= {
+            "served": served,
+            "events": events.recorded(served)[:EVENTS_SHOWN],
+            "events_shown": EVENTS_SHOWN,
+            "shelf": serving.recommend(served, RECOMMENDED),
+        }
+        return super().render_change_form(request, context, *args, **kwargs)

@@ -3,7 +3,7 @@
 from collections.abc import Callable
 from typing import Any
 
-from django.contrib import messages
+from django.contrib import admin, messages
 from django.core.exceptions import PermissionDenied
 from django.db import transaction
 from django.http import HttpRequest, HttpResponse, HttpResponseRedirect, JsonResponse
@@ -24,17 +24,11 @@ NO_BROKER = (
 )
 
 
-class RunActions:
+class RunActions(admin.ModelAdmin):
     """The doors of RunAdmin, apart from its list and page."""
 
-    admin_site: Any
-    has_view_permission: Callable[..., bool]
-    log_addition: Callable[..., Any]
-    log_change: Callable[..., Any]
-    opts: Any
-
     def get_urls(self) -> list[URLPattern]:
-        views = [
+        views: list[tuple[str, Callable[..., HttpResponse], str]] = [
             ("train/", self.train_view, "recommender_run_train"),
             ("roll-back/", self.roll_back_view, "recommender_run_roll_back"),
             ("withdraw/", self.withdraw_view, "recommender_run_withdraw"),
@@ -43,7 +37,7 @@ class RunActions:
             ("<int:run_id>/publish/", self.publish_view, "recommender_run_publish"),
         ]
         own = [path(route, self.admin_site.admin_view(view), name=name) for route, view, name in views]
-        return own + super().get_urls()  # type: ignore[misc]
+        return own + super().get_urls()
 
     def may_train(self, request: HttpRequest) -> bool:
         return request.user.has_perm("recommender.add_run")

@@ -48,6 +48,6 @@ ADMIN = needs(ApiKey.Scope.ADMIN)
 
 def caller(request: HttpRequest) -> ApiKey:
     """The key that this request was let in with."""
-    key = request.auth  # type: ignore[attr-defined]
+    key = request.auth  # type: ignore[attr-defined]  # ninja puts there what `authenticate` returned
     assert isinstance(key, ApiKey)
     return key

@@ -48,11 +48,16 @@ def put_item(request: HttpRequest, item_id: ItemId, item: Body[ItemIn]) -> HttpR
 
 
 def price_text(item: Item) -> str | None:
+    """A decimal number as text, so that no digit is lost."""
     return None if item.price is None else f"{item.price:.2f}"
 
 
+def image_url(item: Item) -> str | None:
+    picture = item.first_picture
+    return picture.file.url if picture else None
+
+
 def _described(item: Item) -> dict[str, object]:
-    picture = next(iter(item.pictures.all()), None)
     return {
         "item_id": item.pk,
         "title": item.title,
@@ -63,7 +68,7 @@ def _described(item: Item) -> dict[str, object]:
         "stock": item.stock,
         "attributes": item.attributes,
         "active": item.active,
-        "image": picture.file.url if picture else None,
+        "image": image_url(item),
         "added_at": item.added_at,
         "updated_at": item.updated_at,
     }

@@ -17,7 +17,6 @@ from ninja.errors import HttpError, ValidationError
 
 from recommender.engine import errors as engine_errors
 from recommender.engine.errors import RecommenderError
-from recommender.services import catalogue
 from recommender.services import errors as service_errors
 
 log = logging.getLogger(__name__)
@@ -45,9 +44,8 @@ TABLE: dict[type[Exception], Kind] = {
     service_errors.InvalidApiKey: Kind(401, "invalid-api-key"),
     service_errors.MissingScope: Kind(403, "missing-scope"),
     service_errors.UnknownItem: Kind(404, "unknown-item"),
-    service_errors.UnknownVisitor: Kind(404, "unknown-visitor"),
     service_errors.UnknownRun: Kind(404, "unknown-run"),
-    catalogue.UnknownCategory: Kind(404, "unknown-category"),
+    service_errors.UnknownCategory: Kind(404, "unknown-category"),
     service_errors.RunActive: Kind(409, "run-active"),
     service_errors.RunNotPublishable: Kind(409, "run-not-publishable"),
     service_errors.NothingToRollBackTo: Kind(409, "nothing-to-roll-back-to"),
@@ -154,7 +152,8 @@ def _from_ninja(request: HttpRequest, error: HttpError) -> HttpResponse:
 def _fault(request: HttpRequest, kind: Kind, error: Exception) -> HttpResponse:
     """A fault of this side: everything goes to the log, the client gets a reference to find it by."""
     reference = uuid.uuid4().hex[:12]
-    log.error("%s %s failed, reference %s", request.method, request.path, reference, exc_info=error)
+    trace = error if kind.status == 500 else None  # a database that is busy or away needs no trace to be understood
+    log.error("%s %s failed, reference %s: %s", request.method, request.path, reference, error, exc_info=trace)
     detail = f"It is in the log under reference {reference}."
     if kind.status == 503:
         detail = f"Send the same request again in {RETRY_AFTER_S} seconds. {detail}"

@@ -8,7 +8,7 @@ from ninja import Path, Query, Router
 
 from recommender.api.auth import READ
 from recommender.api.bodies import answer
-from recommender.api.items import price_text
+from recommender.api.items import image_url, price_text
 from recommender.api.schemas import Problem, Recommendations
 from recommender.services import catalogue, people, serving
 from recommender.services.serving import MAX_RESULTS, Recommendation, Shelf
@@ -82,7 +82,6 @@ def _shelf(shelf: Shelf) -> HttpResponse:
 
 def _entry(entry: Recommendation) -> dict[str, Any]:
     item = entry.item
-    picture = next(iter(item.pictures.all()), None)
     return {
         "item_id": item.pk,
         "title": item.title,
@@ -92,5 +91,5 @@ def _entry(entry: Recommendation) -> dict[str, Any]:
         "reason": entry.reason,
         "price": price_text(item),
         "category": item.category_id,
-        "image": picture.file.url if picture else None,
+        "image": image_url(item),
     }

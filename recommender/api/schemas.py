@@ -2,14 +2,14 @@
 
 from datetime import datetime
 from decimal import Decimal
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, get_args
 from uuid import UUID
 
 from pydantic import BaseModel, ConfigDict, Field, JsonValue, WithJsonSchema
 
 from recommender.models import Event, Run
 from recommender.models.ids import MAX_LENGTH
-from recommender.services import events, publishing
+from recommender.services import event_fields, events, publishing
 
 NO_NUL = r"^[^\x00]*$"  # PostgreSQL stores no NUL character
 LARGEST = 2**53  # integers beyond it change on their way through JavaScript
@@ -79,7 +79,7 @@ class EventIn(BaseModel):
     rec_id: UUID | None = Field(None, description="From the answer that showed the item.")
     run_id: int | None = Field(None, description="From the same answer.")
     shelf: str | None = Field(None, max_length=32, description="From the same answer.")
-    position: int | None = Field(None, ge=1, le=events.MAX_POSITION, description="From the same answer.")
+    position: int | None = Field(None, ge=1, le=event_fields.MAX_POSITION, description="From the same answer.")
 
 
 EVENT_SCHEMA = EventIn.model_json_schema() | {"title": "Event"}
@@ -241,7 +241,7 @@ class RunIn(BaseModel):
     config: dict[str, Setting | list[Setting]] | None = Field(
         None, description="Settings of the trainer that differ from its defaults. Left out: the site's own."
     )
-    reason: str = Field("", max_length=200, pattern=NO_NUL)
+    reason: str = Field("", max_length=Run.MAX_REASON, pattern=NO_NUL)
 
 
 class ReasonIn(BaseModel):
@@ -371,5 +371,5 @@ class Problem(BaseModel):
     reference: str | None = Field(None, description="Of a fault on this side: what to look for in the log.")
 
 
-assert set(Event.Kind.values) == set(Kind.__args__)  # type: ignore[attr-defined]
-assert set(Run.Status.values) == set(Status.__args__)  # type: ignore[attr-defined]
+assert set(Event.Kind.values) == set(get_args(Kind))
+assert set(Run.Status.values) == set(get_args(Status))

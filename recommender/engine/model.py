@@ -23,11 +23,12 @@ from numpy.typing import ArrayLike, NDArray
 from recommender.engine.artifact import Artifact, open_artifact, write
 from recommender.engine.data.ids import UNKNOWN, Ids
 from recommender.engine.data.interactions import Histories, Interactions
+from recommender.engine.data.vectors import unit
 from recommender.engine.errors import ArtifactDamaged, RecommenderError
 from recommender.engine.index import Index, IndexOptions, choose, index_kind
 from recommender.engine.index.exact import top_k
 from recommender.engine.ranking.together import bought_together
-from recommender.engine.trainers import Arrays, Options, Query, make_config, trainer
+from recommender.engine.trainers import Arrays, KnowsNeighbours, Options, Query, make_config, trainer
 from recommender.engine.trainers.popularity import PopularityConfig, PopularityTrainer
 
 NOT_SERVED = frozenset({"user_vectors"})  # learned, but dropped when written
@@ -52,34 +53,28 @@ class LiveModel:
     def __len__(self) -> int:
         return len(self.items)
 
-    def recommend(
-        self, histories: Histories, k: int, exclude_rows: ArrayLike = (), exclude_history: bool = False
-    ) -> Ranking:
+    def recommend(self, histories: Histories, k: int, exclude_rows: ArrayLike = ()) -> Ranking:
         """The K best items for each history: rows int32 (B, K), scores float32 (B, K); K = min(k, N).
 
-        `exclude_rows` are offered to nobody; with `exclude_history`, nobody is offered what is in their own history.
-        Where fewer than K items remain, rows end in UNKNOWN and scores in -inf. A history that says nothing (empty, or
-        only dislikes) may score all items alike: ask `popular` instead.
+        `exclude_rows` are offered to nobody. Where fewer than K items remain, rows end in UNKNOWN and scores in -inf.
+        A history that says nothing (empty, or only dislikes) may score all items alike: ask `popular` instead.
         """
         k = min(k, len(self.items))
         banned = np.unique(np.asarray(exclude_rows, dtype=np.int32))
-        longest = int(np.diff(histories.indptr).max(initial=0)) if exclude_history else 0
-        wanted = k + len(banned) + longest
+        wanted = k + len(banned)
         if self.index is None or wanted > len(self.items) // 2:
-            rows, scores = self._scan(histories, k, banned, exclude_history)
+            rows, scores = self._scan(histories, k, banned)
         else:
             rows, scores = self.index.search(self.query.vectors(histories), wanted)
             scores[np.isin(rows, banned)] = -np.inf
-            if exclude_history:
-                for b, (own, _, _) in enumerate(histories):
-                    scores[b, np.isin(rows[b], own)] = -np.inf
             order = np.argsort(scores == -np.inf, axis=1, kind="stable")[:, :k]
             rows, scores = np.take_along_axis(rows, order, axis=1), np.take_along_axis(scores, order, axis=1)
         rows[scores == -np.inf] = UNKNOWN
         return rows, scores
 
     def similar(self, item_row: int, k: int) -> Ranking:
-        """Up to K other items by the cosine of their vectors, above 0; companions where there is no vector to compare.
+        """Up to K other items by the cosine of their vectors, above 0, or the neighbours that were learned; companions
+        where there is neither.
 
         rows int32 (K,), scores float32 (K,).
         """
@@ -89,6 +84,10 @@ class LiveModel:
                 rows, scores = self.similar_index.search(unit[None], k + 1)
                 others = (rows[0] != item_row) & (scores[0] > 0)
                 return rows[0][others][:k], scores[0][others][:k]
+        elif isinstance(self.query, KnowsNeighbours):
+            found, weights = self.query.neighbours(item_row, k)
+            if len(found):
+                return found, weights
         return self.together(item_row, k)
 
     def together(self, item_row: int, k: int) -> Ranking:
@@ -97,18 +96,14 @@ class LiveModel:
         known = rows != UNKNOWN
         return rows[known], np.asarray(self.artifact.arrays["together/scores"][item_row, :k])[known]
 
-    def popular(self, k: int, exclude_rows: ArrayLike = ()) -> Ranking:
-        """Up to K items by distinct users: rows int32 (K,), scores float32 (K,)."""
-        banned = np.asarray(exclude_rows, dtype=np.int32)
-        rows = np.asarray(self.artifact.arrays["popularity_order"][: k + len(banned)])
-        rows = rows[~np.isin(rows, banned)][:k]
+    def popular(self, k: int) -> Ranking:
+        """The K = min(k, N) items with most distinct users: rows int32 (K,), scores float32 (K,)."""
+        rows = np.asarray(self.artifact.arrays["popularity_order"][:k])
         return rows, np.asarray(self.artifact.arrays["popularity"][rows])
 
-    def _scan(self, histories: Histories, k: int, banned: NDArray[np.int32], exclude_history: bool) -> Ranking:
+    def _scan(self, histories: Histories, k: int, banned: NDArray[np.int32]) -> Ranking:
         scores = np.array(self.query.scores(histories))  # a copy: queries may answer with read-only views
         scores[:, banned] = -np.inf
-        if exclude_history:
-            scores[histories.user_rows, histories.item_rows] = -np.inf
         return top_k(scores, k)
 
 
@@ -122,7 +117,6 @@ def write_model(
     *,
     purchases: Interactions | None = None,
     index: str = "auto",
-    index_options: IndexOptions | None = None,
     manifest: Mapping[str, Any] | None = None,
 ) -> Path:
     """Write what `trainer_name` learned from `data` as `root/name`; returns its path.
@@ -145,15 +139,15 @@ def write_model(
     index_name = None
     if vectors is not None:
         index_name = choose(len(vectors)) if index == "auto" else index
-        stored["unit_vectors"] = unit = _unit(vectors)
+        stored["unit_vectors"] = unit_vectors = unit(vectors)
 
     def build(directory: Path) -> None:
         if vectors is None or index_name is None:
             return
         kind = index_kind(index_name)
-        for folder, indexed in (("index", vectors), ("similar", unit)):
+        for folder, indexed in (("index", vectors), ("similar", unit_vectors)):
             (directory / folder).mkdir()
-            kind.build(indexed, directory / folder, index_options or IndexOptions())
+            kind.build(indexed, directory / folder, IndexOptions())
 
     facts = {"trainer": trainer_name, "config": asdict(config), "index": index_name, "counts": _counts(data)}
     return write(root, name, stored, {**(manifest or {}), **facts}, build)
@@ -177,13 +171,6 @@ def open_model(path: Path, verify: bool = True) -> LiveModel:
         raise
     except (RecommenderError, KeyError) as error:  # whole, but written by code that knew other trainers or settings
         raise ArtifactDamaged(f"{path.name} does not fit this code: {error}. Train again.") from error
-
-
-def _unit(vectors: NDArray[np.float32]) -> NDArray[np.float32]:
-    """Vectors of length 1; zero stays zero."""
-    lengths = np.linalg.norm(vectors, axis=1, keepdims=True)
-    unit: NDArray[np.float32] = np.divide(vectors, lengths, out=np.zeros_like(vectors), where=lengths > 0)
-    return unit
 
 
 def _counts(data: Interactions) -> dict[str, int]:

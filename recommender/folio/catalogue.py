@@ -1,4 +1,4 @@
-"""Everything Folio sells as one list: real books, invented prints and records, and the shelves they stand on."""
+"""Everything Folio sells as one list: real books, invented prints and records, and the categories they stand in."""
 
 import json
 import re
@@ -26,7 +26,7 @@ FRESH_DAYS = 6  # no item is younger: one without any visitor yet is rare, not a
 
 BOOKS, PRINTS, RECORDS = DEPARTMENTS = ("books", "prints", "records")
 DEPARTMENT_NAMES = {BOOKS: "Books", PRINTS: "Prints", RECORDS: "Records"}
-SHELF_NAMES = {  # where capitalising the slug would not do
+CATEGORY_NAMES = {  # where capitalising the slug would not do
     "children": "Children’s classics",
     "gothic-horror": "Gothic and horror",
     "history-lives": "History and lives",
@@ -56,7 +56,7 @@ READABLE = {name: name.capitalize() for name in PLACES.split()} | {  # subjects,
     "polar": "the polar regions",
 }
 PAPERBACK = (7.99, 12.99)  # pounds, the usual range
-PRICES = {  # pounds, where a shelf is dearer or cheaper than the usual
+PRICES = {  # pounds, where a category is dearer or cheaper than the usual
     "poetry": (6.99, 11.99),
     "drama": (6.99, 9.99),
     "children": (6.99, 11.99),
@@ -82,8 +82,8 @@ class Book:
 
 
 @dataclass(frozen=True)
-class Shelf:
-    """A category of the shop."""
+class Category:
+    """A part of the shop; one without a parent is a department."""
 
     slug: str
     name: str
@@ -121,15 +121,16 @@ def products() -> list[Product]:
     return [*_books(), *map(_print, prints.catalogue()), *map(_record, records.catalogue())]
 
 
-def shelves(listed: list[Product]) -> list[Shelf]:
-    """The category tree of some products: the departments first, each followed by its own shelves by name."""
-    found: list[Shelf] = []
+def categories(listed: list[Product]) -> list[Category]:
+    """The category tree of some products: each department, followed by its own categories by name."""
+    found: list[Category] = []
     for department in DEPARTMENTS:
         slugs = {product.category for product in listed if product.department == department}
         if slugs:
-            found.append(Shelf(department, DEPARTMENT_NAMES[department], None, len(found)))
-        for name, slug in sorted((SHELF_NAMES.get(slug, slug.replace("-", " ").capitalize()), slug) for slug in slugs):
-            found.append(Shelf(slug, name, department, len(found)))
+            found.append(Category(department, DEPARTMENT_NAMES[department], None, len(found)))
+        names = {slug: CATEGORY_NAMES.get(slug, slug.replace("-", " ").capitalize()) for slug in slugs}
+        for name, slug in sorted((name, slug) for slug, name in names.items()):
+            found.append(Category(slug, name, department, len(found)))
     return found
 
 
@@ -234,7 +235,7 @@ def _slug(text: str) -> str:
 
 
 def _priced(pounds: float) -> Decimal:
-    """A shelf price: whole pounds less a penny."""
+    """A shop's price: whole pounds less a penny."""
     return Decimal(str(round(min(max(np.ceil(pounds) - 0.01, 6.99), HIGHEST), 2)))
 
 

@@ -1,7 +1,7 @@
 """What shoppers care about: interests that run across books, prints and records, and the seasons that stir them.
 
-An interest is a handful of words with weights. A product answers to it by its subjects, its shelf, its palette and the
-mood of its music, so that who reads sea novels also looks at wave prints and hears ambient sea records.
+An interest is a handful of words with weights. A product answers to it by its subjects, its category, its palette and
+the mood of its music, so that who reads sea novels also looks at wave prints and hears ambient sea records.
 """
 
 import zlib
@@ -38,7 +38,7 @@ SAME = {  # the departments' vocabularies differ a little
     "treasure": "adventure",
 }
 
-# name: "word weight word weight ..."; a word is a subject, a shelf's slug, `palette:` or `mood:` and its key.
+# name: "word weight word weight ..."; a word is a subject, a category's slug, `palette:` or `mood:` and its key.
 INTERESTS: dict[str, str] = {
     "sea": "sea 3 ships 2.5 island 1.5 storm 1.2 coast 1.2 survival 1 ukiyo-e 1 palette:harbour 0.6 ambient 0.4",
     "ghosts": "ghosts 3 death 1.6 madness 1.4 night 1 nocturne 1 revenge 0.8 dreams 0.6 moon 0.6 gothic-horror 2"

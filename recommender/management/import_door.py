@@ -3,7 +3,7 @@
 import signal
 import sys
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from types import FrameType
@@ -116,6 +116,17 @@ def stop_on_interrupt() -> Iterator[threading.Event]:
         yield stop
     finally:
         signal.signal(signal.SIGINT, before)
+
+
+def add_map(parser: CommandParser, fields: Sequence[str]) -> None:
+    """The option that names the file's columns; `pairs` reads it."""
+    parser.add_argument(
+        "--map",
+        action="append",
+        default=[],
+        metavar="FIELD=COLUMN",
+        help=f"The file's column for a field: {', '.join(fields)}. Columns that bear a field's name need none.",
+    )
 
 
 def pairs(values: list[str], option: str) -> dict[str, str]:

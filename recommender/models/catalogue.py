@@ -8,7 +8,7 @@ from recommender.models.ids import MAX_LENGTH, validate_external_id
 
 
 class Category(models.Model):
-    """A shelf of the shop; a parent groups several."""
+    """A part of the shop. One without a parent is a department, which may group several."""
 
     slug = models.SlugField(primary_key=True, max_length=64)
     name = models.CharField(max_length=80)
@@ -50,6 +50,11 @@ class Item(models.Model):
 
     def __str__(self) -> str:
         return self.title
+
+    @property
+    def first_picture(self) -> "Picture | None":
+        """The one on its card; without a query where `pictures` are prefetched."""
+        return next(iter(self.pictures.all()), None)
 
     @property
     def in_stock(self) -> bool:

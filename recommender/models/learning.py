@@ -16,13 +16,14 @@ class Run(models.Model):
         CANCELLED = "cancelled"
 
     ACTIVE = (Status.QUEUED, Status.RUNNING)
+    MAX_REQUESTED_BY, MAX_REASON, MAX_MESSAGE = 150, 200, 300  # characters
 
     status = models.CharField(max_length=10, choices=Status, default=Status.QUEUED)
     trainer = models.CharField(max_length=32)
     config = models.JSONField(default=dict, blank=True, help_text="What shapes the result.")
     options = models.JSONField(default=dict, blank=True, help_text="How it runs: seed, threads.")
-    requested_by = models.CharField(max_length=150, blank=True)
-    reason = models.CharField(max_length=200, blank=True)
+    requested_by = models.CharField(max_length=MAX_REQUESTED_BY, blank=True)
+    reason = models.CharField(max_length=MAX_REASON, blank=True)
 
     created_at = models.DateTimeField(auto_now_add=True)
     started_at = models.DateTimeField(null=True, blank=True)
@@ -35,7 +36,7 @@ class Run(models.Model):
 
     stage = models.CharField(max_length=32, blank=True)
     share_done = models.FloatField(default=0, help_text="0 to 1, over all stages.")
-    message = models.CharField(max_length=300, blank=True)
+    message = models.CharField(max_length=MAX_MESSAGE, blank=True)
     stages = models.JSONField(default=list, blank=True, help_text="Seconds and peak memory of each finished stage.")
     error = models.TextField(blank=True)
 

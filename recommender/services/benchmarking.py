@@ -1,24 +1,20 @@
 """Measuring trainers on a data set: fit, ask, compare with what is popular. Reads no table."""
 
-import resource
-import sys
 import time
 from collections.abc import Callable, Mapping, Sequence
-from contextlib import suppress
 from dataclasses import asdict, dataclass
-from pathlib import Path
 from typing import Any
 
 from recommender.engine.artifact import versions
 from recommender.engine.data.datasets import Dataset
 from recommender.engine.evaluation.bootstrap import Interval
+from recommender.engine.evaluation.gate import BASELINE
 from recommender.engine.evaluation.protocol import Report, evaluate, paired_difference
 from recommender.engine.evaluation.tuning import Trial, search_space, tune
 from recommender.engine.trainers import Options, Progress, make_config, trainer
+from recommender.services import memory
 
-BASELINE = "popularity"
-MIB = 2**20
-CLEAR_PEAK = "5"  # what Linux's /proc/self/clear_refs takes to forget the peak of resident memory
+MIB = 2**20  # bytes
 
 Watch = Callable[[str], Progress]  # from a stage's name to what is told about its progress
 
@@ -83,7 +79,7 @@ def measure_accuracy(
             values = trials[0].config
         config, kind = make_config(name, values), trainer(name)
         learned_from = dataset.history if refit else dataset.train
-        _forget_peak()
+        memory.forget_peak()
         started = time.perf_counter()
         arrays = kind.fit(learned_from, config, Options(seed, threads, watch(f"{name}: fitting")))
         fitted = time.perf_counter()
@@ -91,9 +87,17 @@ def measure_accuracy(
             kind.query(arrays, config), dataset.history, dataset.test, ks, seed=seed, progress=watch(f"{name}: scoring")
         )
         scored = time.perf_counter()
-        refitted = refit if own_validation else bool(trials)
         results.append(
-            Result(name, asdict(config), trials, refitted, fitted - started, scored - fitted, _peak_mib(), report)
+            Result(
+                trainer=name,
+                config=asdict(config),
+                trials=trials,
+                refitted=refit if own_validation else bool(trials),
+                fit_s=fitted - started,
+                score_s=scored - fitted,
+                peak_mib=memory.peak_bytes() / MIB,
+                report=report,
+            )
         )
     return results
 
@@ -160,17 +164,3 @@ def accuracy_json(dataset: Dataset, results: Sequence[Result]) -> dict[str, Any]
 
 def _figure(interval: Interval) -> str:
     return f"{interval.value:.4f} [{interval.low:.4f}, {interval.high:.4f}]"
-
-
-def _forget_peak() -> None:
-    with suppress(OSError):  # not Linux, or not permitted
-        Path("/proc/self/clear_refs").write_text(CLEAR_PEAK)
-
-
-def _peak_mib() -> float:
-    try:
-        status = Path("/proc/self/status").read_text()
-        return int(status.split("VmHWM:")[1].split()[0]) / 1024
-    except (OSError, IndexError):
-        unit = 1 if sys.platform == "darwin" else 1024  # bytes on macOS, KiB elsewhere
-        return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * unit / MIB

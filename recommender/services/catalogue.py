@@ -7,10 +7,12 @@ from typing import Any
 from django.core.exceptions import ValidationError
 from django.db import IntegrityError, transaction
 from django.db.models import Avg, Count, F, Q, QuerySet
+from django.utils import timezone
 
-from recommender.models import Category, Item, Review
-from recommender.models.ids import validate_external_id
-from recommender.services.errors import InvalidInput, Refused, UnknownItem
+from recommender.models import Category, Event, Item, OrderLine, Review
+from recommender.models.ids import is_external_id, validate_external_id
+from recommender.services.errors import InvalidInput, UnknownCategory, UnknownItem
+from recommender.services.texts import storable
 
 TEXTS = ("title", "creator", "description")
 WRITABLE = (*TEXTS, "price", "stock", "attributes", "active")
@@ -24,38 +26,40 @@ SORTS = {
 MAX_ATTRIBUTES_BYTES = 65_536  # of an item's attributes as JSON
 
 
-class UnknownCategory(Refused):
-    """There is no such category."""
+def departments() -> QuerySet[Category]:
+    """The categories without a parent."""
+    return Category.objects.filter(parent=None)
 
 
-def departments() -> list[Category]:
-    """The categories without a parent, for every page's navigation."""
-    return list(Category.objects.filter(parent=None))
+def stands_in(category: str, path: str = "") -> Q:
+    """The condition that an item stands in the category of this slug or in one below it.
+
+    `path` leads from the table that is asked to the item, such as "item__".
+    """
+    return Q(**{f"{path}category_id": category}) | Q(**{f"{path}category__parent_id": category})
 
 
-def top_categories() -> list[Category]:
-    """The categories without a parent, each with its children prefetched."""
-    return list(Category.objects.filter(parent=None).prefetch_related("children"))
+def active_items(category: str | None = None) -> QuerySet[Item]:
+    """What the shop shows: of one category, given by its slug, and of those below it, or of all."""
+    items = Item.objects.filter(active=True)
+    return items.filter(stands_in(category)) if category else items
 
 
-def visible_items() -> QuerySet[Item]:
-    """Active items with what a card shows."""
-    return Item.objects.filter(active=True).select_related("category").prefetch_related("pictures")
+def with_cards(items: QuerySet[Item]) -> QuerySet[Item]:
+    """The items with what a card shows of them."""
+    return items.select_related("category").prefetch_related("pictures")
 
 
 def in_category(category: Category, sort: str = "title") -> QuerySet[Item]:
-    """A category's items and its children's, in one of SORTS' orders."""
-    chosen = visible_items().filter(Q(category=category) | Q(category__parent=category))
-    return chosen.order_by(*SORTS.get(sort, SORTS["title"]))
+    """A category's items and its children's, with what a card shows, in one of SORTS' orders."""
+    return with_cards(active_items(category.pk)).order_by(*SORTS.get(sort, SORTS["title"]))
 
 
 def item(item_id: str) -> Item:
-    """Raises UnknownItem."""
-    try:
-        validate_external_id(item_id)  # PostgreSQL refuses a NUL character with an error of its own
-    except ValidationError:
-        raise UnknownItem(f"Nothing here has the id {item_id[:80]!r}.") from None
-    found = Item.objects.select_related("category__parent").prefetch_related("pictures").filter(pk=item_id).first()
+    """Active or not. Raises UnknownItem."""
+    items = Item.objects.select_related("category__parent").prefetch_related("pictures")
+    # Not asked for what is no id: PostgreSQL refuses a NUL character with an error of its own.
+    found = items.filter(pk=item_id).first() if is_external_id(item_id) else None
     if found is None:
         raise UnknownItem(f"Nothing here has the id {item_id[:80]!r}.")
     return found
@@ -63,7 +67,7 @@ def item(item_id: str) -> Item:
 
 def category(slug: str) -> Category:
     """Raises UnknownCategory."""
-    found = Category.objects.filter(pk=slug).first() if "\x00" not in slug else None
+    found = Category.objects.select_related("parent").filter(pk=slug).first() if storable(slug) else None
     if found is None:
         raise UnknownCategory(f"None is called {slug[:80]!r}.")
     return found
@@ -71,7 +75,7 @@ def category(slug: str) -> Category:
 
 def some(item_ids: Sequence[str]) -> list[Item]:
     """The active items of these, in their order."""
-    found = {item.id: item for item in visible_items().filter(id__in=item_ids)}
+    found = {item.id: item for item in with_cards(active_items()).filter(id__in=item_ids)}
     return [found[item_id] for item_id in item_ids if item_id in found]
 
 
@@ -134,43 +138,39 @@ def _put(item_id: str, values: Mapping[str, Any]) -> tuple[Item, bool]:
     return chosen, made
 
 
+def set_active(items: QuerySet[Item], active: bool) -> int:
+    """Show items in the shop, or hide them and keep their history; returns how many."""
+    return items.update(active=active, updated_at=timezone.now())
+
+
+def in_use(item: Item) -> bool:
+    """Whether events or orders point at it, so that it is to be deactivated rather than deleted."""
+    return Event.objects.filter(item=item).exists() or OrderLine.objects.filter(item=item).exists()
+
+
 def _check_texts(values: Mapping[str, Any]) -> None:
     """Raises InvalidInput for what some database would refuse or turn into another text."""
     for name in (*TEXTS, "category"):
         value = values.get(name)
-        try:
-            _refuse_odd_characters(value)
-        except ValueError as error:
-            raise InvalidInput(f"{name} must be a text without NUL or broken characters.") from error
         if not isinstance(value, str | None):
             raise InvalidInput(f"{name} must be a text.")
+        if not storable(value):
+            raise InvalidInput(f"{name} must be a text without NUL or broken characters.")
 
 
 def check_attributes(values: Any) -> None:
     """Raises InvalidInput for what a JSON column of some database would refuse."""
+    refused = "attributes must be JSON without NaN, infinity, NUL or broken characters."
     try:
         text = json.dumps(values, allow_nan=False)
-        _refuse_odd_characters(values)
+        if not storable(values):
+            raise InvalidInput(refused)
     except (TypeError, ValueError, RecursionError) as error:
-        raise InvalidInput("attributes must be JSON without NaN, infinity, NUL or broken characters.") from error
+        raise InvalidInput(refused) from error
     if not isinstance(values, Mapping | None):
         raise InvalidInput('attributes must be an object, such as {"format": "A3"}.')
     if len(text) > MAX_ATTRIBUTES_BYTES:
         raise InvalidInput(f"attributes must be at most {MAX_ATTRIBUTES_BYTES:,} bytes of JSON.")
-
-
-def _refuse_odd_characters(value: Any) -> None:
-    if isinstance(value, str):
-        value.encode()
-        if "\x00" in value:
-            raise ValueError("A NUL character.")
-    elif isinstance(value, Mapping):
-        for name, inner in value.items():
-            _refuse_odd_characters(name)
-            _refuse_odd_characters(inner)
-    elif isinstance(value, list | tuple):
-        for inner in value:
-            _refuse_odd_characters(inner)
 
 
 def ensure_category(slug: str, name: str = "", parent: Category | None = None, position: int = 0) -> Category:

@@ -5,9 +5,9 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
+from recommender.engine.evaluation.gate import BASELINE
 from recommender.models import Run
 
-BASELINE = "popularity"
 METRICS = {
     "recall": ("Recall", "Share of the items a user went on to choose that stood among the first K."),
     "ndcg": ("NDCG", "The same, where a place near the top counts more."),

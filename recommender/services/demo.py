@@ -23,7 +23,7 @@ from recommender.folio.press import Progress
 from recommender.folio.shoppers import Year
 from recommender.models import Category, Event, Item, Order, OrderLine, Picture, Review, Visitor
 from recommender.services import people
-from recommender.services.errors import InvalidInput, Refused
+from recommender.services.errors import InvalidInput, OtherShop, SuperuserExists
 
 # Ids of demo events are made in this namespace: a second seeding meets them and changes nothing.
 NAMESPACE = uuid.UUID("b7c3b6de-8a5c-4c2a-9a3b-0d1f6f0a2e77")
@@ -35,14 +35,6 @@ READER_EVENTS = 90  # about so many make a history worth looking at
 RECENT_DAYS = 10  # since the reader's last visit, at most
 STREETS = ("Lantern Row", "Quince Lane", "Harbour Street", "Mill Terrace", "Orchard Close", "Station Road", "Fell View")
 TOWNS = ("Marlow Cross", "Old Lindow", "Port Avery", "Saltmarsh", "Queensgate", "Windle Fell")  # none is on a map
-
-
-class OtherShop(Refused):
-    """This database already holds the events of another shop."""
-
-
-class SuperuserExists(Refused):
-    """There is already a superuser, so no demo login is made."""
 
 
 @dataclass(frozen=True)
@@ -139,12 +131,12 @@ def _begun_for(listed: Sequence[Product]) -> datetime | None:
 
 @transaction.atomic
 def _write_catalogue(listed: Sequence[Product], end: datetime, files: bool) -> None:
-    shelves = catalogue.shelves(list(listed))
+    categories = catalogue.categories(list(listed))
     for top in (True, False):  # parents first
         rows = [
-            Category(slug=shelf.slug, name=shelf.name, parent_id=shelf.parent, position=shelf.position)
-            for shelf in shelves
-            if (shelf.parent is None) == top
+            Category(slug=found.slug, name=found.name, parent_id=found.parent, position=found.position)
+            for found in categories
+            if (found.parent is None) == top
         ]
         Category.objects.bulk_create(rows, ignore_conflicts=True)
     Item.objects.bulk_create(

@@ -15,8 +15,8 @@ class UnknownItem(Refused):
     """There is no such item."""
 
 
-class UnknownVisitor(Refused):
-    """There is no such user or session."""
+class UnknownCategory(Refused):
+    """There is no such category."""
 
 
 class UnknownRun(Refused):
@@ -45,3 +45,11 @@ class MissingScope(Refused):
 
 class CartProblem(Refused):
     """The cart cannot be ordered as it is."""
+
+
+class OtherShop(Refused):
+    """This database already holds the events of another shop."""
+
+
+class SuperuserExists(Refused):
+    """There is already a superuser, so no demo login is made."""

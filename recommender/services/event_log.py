@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 from recommender.conf import conf
 from recommender.engine.data.ids import Ids
 from recommender.engine.data.interactions import Interactions
-from recommender.engine.data.weighting import EventWeights, weigh
+from recommender.engine.data.weighting import weigh
 from recommender.engine.errors import NoData
 from recommender.models import Event
 
@@ -35,13 +35,10 @@ class EventLog:
         return EventLog(*(column[mask] for column in vars(self).values()))
 
 
-def read(until: datetime | None = None, config: EventWeights | None = None) -> EventLog:
-    """Every event that has a weight and happened before `until`. Raises NoData."""
-    weights = config or conf().weights
-    kinds = [kind for kind, weight in weights.by_kind.items() if weight]
+def read() -> EventLog:
+    """Every event of a kind that has a weight. Raises NoData."""
+    kinds = [kind for kind, weight in conf().weights.by_kind.items() if weight]
     events = Event.objects.filter(kind__in=kinds).order_by("occurred_at", "id")
-    if until is not None:
-        events = events.filter(occurred_at__lt=until)
     columns = events.values_list("visitor_id", "item_id", "kind", "value", "occurred_at", "session")
     rows = list(columns.iterator(chunk_size=CHUNK))
     if not rows:
@@ -74,11 +71,9 @@ def without_repeats(log: EventLog) -> tuple[EventLog, int]:
     return log.where(~repeat), int(repeat.sum())
 
 
-def interactions(log: EventLog, now: int | None = None, config: EventWeights | None = None) -> Interactions:
-    """The log weighed by kind and age, laid out by user and item; `now` (Unix seconds) defaults to its last event."""
-    weights = weigh(
-        log.kinds, log.values, log.times, int(log.times[-1]) if now is None else now, config or conf().weights
-    )
+def interactions(log: EventLog) -> Interactions:
+    """The log weighed by kind and by age at its last event, laid out by user and item."""
+    weights = weigh(log.kinds, log.values, log.times, int(log.times[-1]), conf().weights)
     users, user_rows = Ids.factorize(log.visitor_ids)
     items, item_rows = Ids.factorize(log.item_ids)
     return Interactions.build(users, items, user_rows, item_rows, weights, log.times, _baskets(user_rows, log.sessions))
@@ -112,4 +107,5 @@ def _codes(column: NDArray[np.object_]) -> NDArray[np.int64]:
 
 
 def moment(unix_s: int) -> datetime:
+    """A time of a log as one of the tables, in UTC."""
     return datetime.fromtimestamp(unix_s, UTC)

@@ -5,12 +5,12 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from recommender.conf import conf
 from recommender.engine.data.weighting import weigh
 from recommender.models import Event
-
-NOT_LEARNED = (Event.Kind.IMPRESSION,)
+from recommender.services import events
 
 
 @dataclass(frozen=True)
@@ -19,8 +19,10 @@ class History:
 
     item_ids: list[str]
     kinds: list[str]
-    weights: np.ndarray
-    times: np.ndarray
+    weights: NDArray[np.float32]
+    """(L,), see engine/data/weighting."""
+    times: NDArray[np.int64]
+    """(L,), Unix seconds."""
     older: frozenset[str] = frozenset()
     """Items of events before these: known to the visitor, so not to be recommended."""
 
@@ -39,12 +41,12 @@ def read(visitor_id: str | None) -> History:
     """The events that say something about a visitor's taste: the latest, weighed by kind and age."""
     if not visitor_id:
         return NO_HISTORY
-    mine = Event.objects.filter(visitor_id=visitor_id).exclude(kind__in=NOT_LEARNED)
-    latest = mine.order_by("-occurred_at", "-id").values_list("item_id", "kind", "value", "occurred_at")
-    rows = list(latest[: conf().history_length])
+    mine = events.history_of(visitor_id)
+    rows = list(mine.values_list("item_id", "kind", "value", "occurred_at")[: conf().history_length])
     if not rows:
         return NO_HISTORY
-    older = frozenset(mine.values_list("item_id", flat=True).distinct()) if len(rows) == conf().history_length else ()
+    full = len(rows) == conf().history_length
+    older = frozenset(mine.order_by().values_list("item_id", flat=True).distinct()) if full else frozenset()
     item_ids, kinds, values, moments = zip(*_without_replaced(rows)[::-1], strict=True)
     times = np.array([int(moment.timestamp()) for moment in moments], dtype=np.int64)
     # Age counts from the visitor's own latest event: a shopper who returns after a year is not a stranger.
@@ -55,7 +57,7 @@ def read(visitor_id: str | None) -> History:
         int(times[-1]),
         conf().weights,
     )
-    return History(list(item_ids), list(kinds), weights, times, frozenset(older))
+    return History(list(item_ids), list(kinds), weights, times, older)
 
 
 def _without_replaced(rows: Sequence[tuple[str, str, Any, Any]]) -> list[tuple[str, str, Any, Any]]:

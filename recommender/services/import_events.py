@@ -9,13 +9,13 @@ from zoneinfo import ZoneInfo
 
 import numpy as np
 import pandas as pd
-from django.core.exceptions import ValidationError
 from django.utils import timezone
 
-from recommender.models import Event, Item, Visitor
-from recommender.models.ids import validate_external_id
+from recommender.models import Event, Item
+from recommender.models.ids import is_external_id
+from recommender.services import people
 from recommender.services.errors import InvalidInput
-from recommender.services.events import EARLIEST, MAX_QUANTITY
+from recommender.services.event_fields import EARLIEST, MAX_QUANTITY, MAX_SESSION
 from recommender.services.import_files import as_text, open_table
 from recommender.services.importing import (
     NAMESPACE,
@@ -23,21 +23,21 @@ from recommender.services.importing import (
     ImportResult,
     Outcome,
     Progress,
+    Reasons,
     RejectedRows,
     State,
     Stop,
+    columns_of,
     import_table,
     rejected_path,
     rows_of,
 )
-from recommender.services.people import kind_of
 
 FIELDS = ("user", "item", "time", "kind", "value", "session", "event_id")
 REQUIRED = ("user", "item", "time")
 TIME_UNITS = {"iso": 0, "s": 1_000_000, "ms": 1_000}  # microseconds of one unit
 AHEAD = timedelta(days=1)  # a clock or a zone may be off by hours, not by more
 UTC_MICROS = pd.DatetimeTZDtype("us", "UTC")
-MAX_SESSION = Event._meta.get_field("session").max_length or 64
 
 NO_FIELD = {name: f"no {name}: fill in the field" for name in REQUIRED}
 BAD_ID = {
@@ -69,18 +69,13 @@ class EventOptions:
     create_items: bool = False
     """Make items that are not in the catalogue, with their id as title, rather than refuse their events."""
     time_unit: str = "iso"
+    """Key of TIME_UNITS: ISO 8601 texts, or numbers of seconds or milliseconds since 1970."""
     timezone: str = "UTC"
     """Zone of the times that name none."""
 
     def resolved(self, there: list[str]) -> dict[str, str]:
-        """The columns to read, by field. Raises InvalidInput, with the columns there are, where one is missing."""
-        if strange := sorted(set(self.columns) - set(FIELDS)):
-            raise InvalidInput(f"--map: there is no field {', '.join(strange)}; the fields are {', '.join(FIELDS)}.")
-        found = {name: name for name in FIELDS if name in there} | dict(self.columns)
-        missing = [f"{name}={column}" for name, column in found.items() if column not in there]
-        missing += [name for name in REQUIRED if name not in found]
-        if missing:
-            raise InvalidInput(f"No column for {', '.join(missing)}; the file has {', '.join(there)}. Use --map.")
+        """The columns to read, by field. Raises InvalidInput where one is missing or an option is not valid."""
+        found = columns_of(self.columns, there, FIELDS, REQUIRED)
         if "kind" not in found and not self.kind:
             raise InvalidInput(
                 f"Say what the rows are, with --kind, or --map kind=...; the file has {', '.join(there)}."
@@ -154,7 +149,8 @@ class _EventWriter:
             made = [Item(id=item, title=item) for item in sorted(set(new["item"]) - _known_items(new["item"]))]
             Item.objects.bulk_create(made, ignore_conflicts=True)
             state.wrote("items").add(new=len(made))
-        merged = _ensure_visitors(set(new["user"]), state)
+        visitors_made, merged = people.ensure_all(set(new["user"]))
+        state.wrote("visitors").add(new=visitors_made)
         Event.objects.bulk_create(
             [
                 Event(
@@ -179,11 +175,8 @@ class _EventWriter:
         text = {
             name: as_text(frame[self._columns[name]]) if self._columns.get(name) in frame else empty for name in FIELDS
         }
-        reasons = pd.Series("", index=frame.index, dtype="object")
-
-        def refuse(mask: pd.Series, reason: str) -> None:
-            reasons[mask & (reasons == "")] = reason
-
+        reasons = Reasons(frame.index)
+        refuse = reasons.refuse
         for name in REQUIRED:
             refuse(text[name] == "", NO_FIELD[name])
         for name in BAD_ID:
@@ -207,7 +200,7 @@ class _EventWriter:
         refuse(counted & ~((value > 0) & (value <= MAX_QUANTITY)), BAD_QUANTITY)
         refuse(text["session"].str.len() > MAX_SESSION, LONG_SESSION)
         typed = text | {"kind": kind, "time": time, "value": value}
-        return pd.DataFrame(typed)[reasons == ""].copy(), reasons
+        return pd.DataFrame(typed)[reasons.column == ""].copy(), reasons.column
 
 
 def _times(raw: pd.Series, text: pd.Series, options: EventOptions) -> pd.Series:
@@ -251,24 +244,9 @@ def _event_id(own: str, content: tuple[object, ...]) -> uuid.UUID:
 
 
 def _valid_ids(column: pd.Series) -> list[str]:
-    valid: list[str] = []
-    for value in column.unique().tolist():
-        try:
-            validate_external_id(value)
-        except ValidationError:
-            continue
-        valid.append(value)
-    return valid
+    """Each distinct value is looked at once: a file repeats its few ids a thousand times."""
+    return [value for value in column.unique().tolist() if is_external_id(value)]
 
 
 def _known_items(column: pd.Series) -> set[str]:
     return set(Item.objects.filter(id__in=column.unique().tolist()).values_list("id", flat=True))
-
-
-def _ensure_visitors(wanted: set[str], state: State) -> Mapping[str, str | None]:
-    """Make the visitors that are missing; returns the account that each known one was merged into, or None."""
-    known = dict(Visitor.objects.filter(id__in=wanted).values_list("id", "merged_into_id"))
-    made = [Visitor(id=visitor, kind=kind_of(visitor)) for visitor in sorted(wanted - known.keys())]
-    Visitor.objects.bulk_create(made, ignore_conflicts=True)
-    state.wrote("visitors").add(new=len(made))
-    return known

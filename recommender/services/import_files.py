@@ -18,8 +18,10 @@ import numpy as np
 import pandas as pd
 
 from recommender.engine.errors import InvalidDataset
+from recommender.services.texts import storable
 
 CHUNK_ROWS = 5_000  # rows of one chunk, written in one transaction: about 5 MB of objects, well under a second
+SHOWN = 200  # characters of a row that is no row, to find it by
 BLOCK = 1 << 20  # bytes read at once where a file is only looked through
 DELIMITERS = ",;\t|"
 CSV, JSON_LINES, PARQUET = (".csv", ".tsv", ".txt"), (".jsonl", ".ndjson", ".json"), (".parquet", ".pq")
@@ -130,7 +132,7 @@ class CsvFile:
                 header_seen = True
             elif len(cells) < width or any(cells[width:]):
                 reason = "a different number of fields than the header: put quotes around fields with a delimiter"
-                yield reason, self.delimiter.join(cells)[:200]
+                yield reason, self.delimiter.join(cells)[:SHOWN]
             else:
                 yield cells[:width]
 
@@ -165,7 +167,7 @@ class JsonLinesFile:
                     if isinstance(value, dict):
                         good[row] = value
                     else:
-                        broken.append(Broken(row, value, line.strip()[:200]))
+                        broken.append(Broken(row, value, line.strip()[:SHOWN]))
                 names = list(dict.fromkeys(name for value in good.values() for name in value))
                 cells = [[value.get(name) for name in names] for value in good.values()]
                 yield Chunk(pd.DataFrame(cells, list(good), names, dtype=object), broken, tell())
@@ -222,21 +224,14 @@ def _parse_line(line: str) -> dict[str, Any] | str:
     """The line's object, or the reason why there is none."""
     try:
         value = json.loads(line)
+        odd = "\\u" in line and not storable(value)  # in JSON such characters are only found escaped
     except (ValueError, RecursionError):
         return "not valid JSON: each line is one object"
     if not isinstance(value, dict):
         return "not a JSON object: each line is one {...}"
-    if "\\u" in line and not _storable(value):
+    if odd:
         return "a character that cannot be stored (NUL or half of a surrogate pair): remove it"
     return value
-
-
-def _storable(value: Any) -> bool:
-    if isinstance(value, str):
-        return not any(character == "\x00" or "\ud800" <= character <= "\udfff" for character in value)
-    if isinstance(value, dict):
-        return all(_storable(part) for pair in value.items() for part in pair)
-    return all(map(_storable, value)) if isinstance(value, list) else True
 
 
 @contextmanager

@@ -8,31 +8,32 @@ from pathlib import Path
 from typing import Any
 
 import pandas as pd
-from django.core.exceptions import ValidationError
 from django.utils import timezone
 from django.utils.text import slugify
 
 from recommender.models import Category, Item
-from recommender.models.ids import validate_external_id
-from recommender.services.errors import InvalidInput
+from recommender.models.ids import is_external_id
 from recommender.services.import_files import as_text, open_table
 from recommender.services.importing import (
     Checkpoint,
     ImportResult,
     Outcome,
     Progress,
+    Reasons,
     RejectedRows,
     State,
     Stop,
+    columns_of,
     import_table,
     rejected_path,
 )
 
 FIELDS = ("id", "title", "creator", "description", "category", "price", "stock")
+REQUIRED = ("id",)
 UPDATED = ("title", "creator", "description", "category", "price", "stock", "attributes", "updated_at")
 LONGEST = {"title": 300, "creator": 200, "category": 80}  # characters, as in the tables
-MAX_PRICE = Decimal("99999999.99")
-MAX_STOCK = 2_147_483_647
+MAX_PRICE = Decimal("99999999.99")  # the most that the table's ten digits hold
+MAX_STOCK = 2_147_483_647  # pieces; the most that the table's integer holds
 
 BAD_ID = "id not valid: 1 to 128 characters without spaces, slashes, ?, #, % or control characters"
 NO_TITLE = "no title: a new item needs one"
@@ -51,15 +52,8 @@ class ItemOptions:
     """Leave items that are in the catalogue as they are, and only make new ones."""
 
     def resolved(self, there: list[str]) -> dict[str, str]:
-        """The columns to read, by field. Raises InvalidInput, with the columns there are, where one is missing."""
-        if strange := sorted(set(self.columns) - set(FIELDS)):
-            raise InvalidInput(f"--map: there is no field {', '.join(strange)}; the fields are {', '.join(FIELDS)}.")
-        found = {name: name for name in FIELDS if name in there} | dict(self.columns)
-        missing = [f"{name}={column}" for name, column in found.items() if column not in there]
-        missing += ["id"] if "id" not in found else []
-        if missing:
-            raise InvalidInput(f"No column for {', '.join(missing)}; the file has {', '.join(there)}. Use --map.")
-        return found
+        """The columns to read, by field. Raises InvalidInput where one is missing."""
+        return columns_of(self.columns, there, FIELDS, REQUIRED)
 
 
 def import_items(
@@ -99,6 +93,7 @@ class _ItemWriter:
         self._options, self._columns, self._dry_run = options, columns, dry_run
 
     def write(self, frame: pd.DataFrame, state: State) -> Outcome:
+        """Check a chunk's rows, make the items that are new and change those that the file knows better."""
         text = {name: as_text(frame[column]) for name, column in self._columns.items() if column in frame}
         there = Item.objects.in_bulk(text["id"].unique().tolist()) if "id" in text else {}
         reasons = self._reasons(frame.index, text, set(there))
@@ -131,14 +126,11 @@ class _ItemWriter:
         return Outcome(reasons, last=rows[-1]["id"] if rows else "")
 
     def _reasons(self, index: pd.Index, text: Mapping[str, pd.Series], there: set[str]) -> pd.Series:
-        reasons = pd.Series("", index=index, dtype="object")
-        empty = pd.Series("", index=index, dtype="str")
-
-        def refuse(mask: pd.Series, reason: str) -> None:
-            reasons[mask & (reasons == "")] = reason
-
+        """Every row's reason, "" where it is good."""
+        reasons, empty = Reasons(index), pd.Series("", index=index, dtype="str")
+        refuse = reasons.refuse
         ids = text.get("id", empty)
-        refuse(~ids.map(_is_id).astype(bool), BAD_ID)
+        refuse(~ids.map(is_external_id).astype(bool), BAD_ID)
         # A second row of an item that this chunk makes may lack the title as well.
         titled = set(ids[text.get("title", empty) != ""])
         refuse((text.get("title", empty) == "") & ~ids.isin(there | titled), NO_TITLE)
@@ -150,7 +142,7 @@ class _ItemWriter:
         refuse(
             ~text.get("stock", empty).map(lambda value: not value or _stock(value) is not None).astype(bool), BAD_STOCK
         )
-        return reasons
+        return reasons.column
 
     def _categories(self, names: list[str], state: State) -> dict[str, str]:
         """The slug of each category by its name in lower case; those that are missing are made."""
@@ -211,14 +203,6 @@ def _plain(cell: Any) -> Any:
     if isinstance(cell, float) and cell == cell and abs(cell) != float("inf"):
         return cell
     return as_text(pd.Series([cell], dtype=object))[0] or None
-
-
-def _is_id(value: str) -> bool:
-    try:
-        validate_external_id(value)
-    except ValidationError:
-        return False
-    return True
 
 
 def _price(value: str) -> Decimal | None:

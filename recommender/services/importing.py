@@ -83,12 +83,24 @@ class ImportResult:
         return "\n".join(lines).rstrip()
 
 
+class Reasons:
+    """Why each row of a chunk is refused. The first reason that is found for a row stands."""
+
+    def __init__(self, index: pd.Index) -> None:
+        self.column = pd.Series("", index=index, dtype="object")
+        """A text for each row, "" where nothing speaks against it."""
+
+    def refuse(self, mask: pd.Series, reason: str) -> None:
+        self.column[mask & (self.column == "")] = reason
+
+
 @dataclass
 class Outcome:
     """What became of one chunk's rows: a reason for each that was refused, "" for each that was kept."""
 
     reasons: pd.Series
     last: str = ""
+    """Key of the last row that was written, if any was."""
 
 
 class Checkpoint:
@@ -167,13 +179,33 @@ def imports_dir() -> Path:
 
 
 def rejected_path(given: Path | None, source: Path, name: str) -> Path:
-    """Where rejected rows go: as given, or var/imports/<name>-rejected.csv. Raises InvalidInput for the source."""
+    """Where rejected rows go: as given, or var/imports/<name>-rejected.csv.
+
+    Raises InvalidInput for the source itself and for a folder.
+    """
     path = given or imports_dir() / f"{name.replace('.', '-')}-rejected.csv"
     if path.resolve() == source.resolve():
         raise InvalidInput("The rejected rows cannot go into the file that is read; name another one.")
     if path.is_dir():
         raise InvalidInput(f"{path} is a folder; name a file for the rejected rows.")
     return path
+
+
+def columns_of(
+    named: Mapping[str, str], there: Sequence[str], fields: Sequence[str], required: Sequence[str]
+) -> dict[str, str]:
+    """The file's column for each field: as `named`, or the one that bears the field's own name.
+
+    Raises InvalidInput, with the columns that are `there`, where one is missing or a name is none of `fields`.
+    """
+    if strange := sorted(set(named) - set(fields)):
+        raise InvalidInput(f"--map: there is no field {', '.join(strange)}; the fields are {', '.join(fields)}.")
+    found = {name: name for name in fields if name in there} | dict(named)
+    missing = [f"{name}={column}" for name, column in found.items() if column not in there]
+    missing += [name for name in required if name not in found]
+    if missing:
+        raise InvalidInput(f"No column for {', '.join(missing)}; the file has {', '.join(there)}. Use --map.")
+    return found
 
 
 def rows_of(frame: pd.DataFrame) -> Iterator[Any]:
@@ -198,7 +230,7 @@ def import_table(
 
     `columns` are the file's columns that a rejected row is given with; `is_written(key)` tells whether what the
     checkpoint calls the last written thing is in the database. A dry run starts at the first row and saves nothing.
-    Raises InvalidDataset when there are no rows.
+    Raises InvalidInput when there are no rows, InvalidDataset where the file turns out to be damaged.
     """
     state = None if dry_run else checkpoint.load()
     if state is None or not rejected.holds(state.rejected_bytes) or (state.last and not is_written(state.last)):

@@ -43,7 +43,7 @@ def count(visitor_id: str | None) -> int:
 
 
 @transaction.atomic
-def add(visitor: Visitor, item: Item, quantity: int = 1, source: events.Source = events.Source()) -> CartLine:  # noqa: B008
+def add(visitor: Visitor, item: Item, quantity: int = 1, source: events.Source = events.NO_SOURCE) -> CartLine:
     """Put pieces into the cart and record it. Raises CartProblem when the item cannot be bought."""
     if not item.can_be_bought:
         raise CartProblem(f"{item.title} cannot be bought at the moment.")

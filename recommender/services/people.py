@@ -1,6 +1,7 @@
 """Who is visiting: guests, accounts, and the users of API clients; and what happens when a guest logs in."""
 
 import uuid
+from collections.abc import Collection, Mapping
 
 from django.contrib.auth.models import AbstractBaseUser, User
 from django.core.exceptions import ValidationError
@@ -10,8 +11,7 @@ from recommender.models import CartLine, Event, Order, Review, Visitor
 from recommender.models.ids import validate_external_id
 from recommender.services.errors import InvalidInput
 
-GUEST, ACCOUNT, SESSION = "guest:", "account:", "session:"
-RESERVED = (GUEST, ACCOUNT, SESSION)
+GUEST, ACCOUNT, SESSION = "guest:", "account:", "session:"  # how the site's own visitor ids begin
 
 
 def new_guest_id() -> str:
@@ -32,6 +32,18 @@ def ensure(visitor_id: str) -> Visitor:
     """The visitor's row, made on the first thing worth recording; a merged guest answers as the account it became."""
     visitor, _ = Visitor.objects.get_or_create(id=visitor_id, defaults={"kind": kind_of(visitor_id)})
     return visitor.merged_into or visitor
+
+
+def ensure_all(visitor_ids: Collection[str]) -> tuple[int, Mapping[str, str | None]]:
+    """Make the rows that are missing.
+
+    Returns how many that were, and for each of the others the id of the account that it was merged into, or None.
+    """
+    known = dict(Visitor.objects.filter(id__in=visitor_ids).values_list("id", "merged_into_id"))
+    missing = sorted(set(visitor_ids) - known.keys())
+    rows = [Visitor(id=visitor_id, kind=kind_of(visitor_id)) for visitor_id in missing]
+    Visitor.objects.bulk_create(rows, ignore_conflicts=True)
+    return len(missing), known
 
 
 def ensure_for_account(user: User) -> Visitor:

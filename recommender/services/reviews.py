@@ -43,6 +43,11 @@ def written(visitor_id: str) -> QuerySet[Review]:
     return Review.objects.filter(visitor_id=visitor_id).select_related("item")
 
 
+def set_hidden(reviews: QuerySet[Review], hidden: bool) -> int:
+    """Hide reviews from the shop, or show them again; returns how many."""
+    return reviews.update(hidden=hidden)
+
+
 def remove(visitor: Visitor, item: Item) -> bool:
     """Take the visitor's own review back. The rating event stays, as events do."""
     return bool(Review.objects.filter(visitor=visitor, item=item).delete()[0])

@@ -1,13 +1,10 @@
 """What a run says of itself while it works (stage, share, heartbeat, memory) and how it hears of a cancellation."""
 
 import logging
-import resource
-import sys
 import threading
 import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from pathlib import Path
 from types import TracebackType
 
 from django.db import DatabaseError, connection
@@ -16,6 +13,7 @@ from django.utils import timezone
 
 from recommender.engine.errors import Cancelled
 from recommender.models import Run
+from recommender.services.memory import resident_bytes
 
 log = logging.getLogger(__name__)
 
@@ -80,7 +78,7 @@ class RunMonitor:
         before = sum(self._shares[name] for name in names[: names.index(self.run.stage)])
         whole = sum(self._shares.values())
         self.run.share_done = min(1.0, (before + min(max(share, 0.0), 1.0) * self._shares[self.run.stage]) / whole)
-        self.run.message = message[:300]
+        self.run.message = message[: Run.MAX_MESSAGE]
         self.run.heartbeat_at = timezone.now()
         self.save("stage", "share_done", "message", "heartbeat_at", "stages")
 
@@ -111,12 +109,3 @@ class RunMonitor:
         except DatabaseError as error:  # busy or restarting: the next beat tries again, on a new connection
             log.warning("The heartbeat of run %s could not be written: %s", self.run.pk, error)
             connection.close()
-
-
-def resident_bytes() -> int:
-    """Memory this process holds now; where the system does not say, the most it ever held."""
-    statm = Path("/proc/self/statm")
-    if statm.exists():
-        return int(statm.read_text().split()[1]) * resource.getpagesize()
-    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-    return peak if sys.platform == "darwin" else peak * 1024  # bytes there, kilobytes elsewhere

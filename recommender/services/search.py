@@ -3,6 +3,7 @@
 import re
 
 from django.db.models import Case, F, IntegerField, Q, QuerySet, Value, When
+from django.db.models.expressions import Combinable
 
 from recommender.models import Item
 from recommender.services import catalogue
@@ -23,8 +24,8 @@ def search(query: str) -> QuerySet[Item]:
     found = words(query)
     if not found:
         return Item.objects.none()
-    items = catalogue.visible_items()
-    score = Value(0, output_field=IntegerField())
+    items = catalogue.with_cards(catalogue.active_items())
+    score: Combinable = Value(0, output_field=IntegerField())
     for word in found:
         # SQLite knows upper and lower case of ASCII letters only, so that É needs to be asked for besides é.
         forms = [word] if word.isascii() else list(dict.fromkeys((word, word.capitalize(), word.upper())))
@@ -34,9 +35,9 @@ def search(query: str) -> QuerySet[Item]:
             for form in forms:
                 holds |= Q(**{f"{field}__icontains": form})
             anywhere |= holds
-            score = score + Case(When(holds, then=Value(worth)), default=Value(0))  # type: ignore[assignment]
+            score = score + Case(When(holds, then=Value(worth)), default=Value(0))
         begins = Q(title__istartswith=word) | Q(title__icontains=f" {word}")  # "sea" means the sea before Rousseau
-        score = score + Case(When(begins, then=Value(8)), default=Value(0))  # type: ignore[assignment]
+        score = score + Case(When(begins, then=Value(8)), default=Value(0))
         items = items.filter(anywhere)
     plain = query[:MAX_LENGTH].replace("\x00", "").strip()  # PostgreSQL takes no NUL character
     whole = Case(When(title__iexact=plain, then=Value(100)), default=Value(0))

@@ -12,7 +12,7 @@ from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
-from django.db.models import Count, Q
+from django.db.models import Count
 from django.db.models.functions import Coalesce
 
 from recommender.conf import conf
@@ -27,13 +27,23 @@ from recommender.services.errors import InvalidInput
 
 log = logging.getLogger(__name__)
 
-MAX_RESULTS = 100
+MAX_RESULTS = 100  # items of one answer; more than any shelf shows, and each is read from the database
 POOL = 4  # candidates per wanted result, so that filters and diversity have something to choose from
 OPEN_AGAIN_AFTER_S = 30.0  # seconds until an artifact that could not be opened is looked at again
 SPARE = 4  # items fetched beyond the wanted ones, in place of those that are sold out
 POPULAR_FOR_S = 60.0  # seconds a process keeps its list of popular items when no model serves
 RELEVANCE = 0.8  # share of relevance against novelty within a list (lambda of maximal marginal relevance)
 POPULAR_REASON = "Popular with other shoppers"
+NEW_REASON = "New in the shop"
+VERBS = {
+    Event.Kind.PURCHASE: "bought",
+    Event.Kind.LIKE: "liked",
+    Event.Kind.RATING: "rated",
+    Event.Kind.CART: "chose",
+    Event.Kind.CLICK: "looked at",
+    Event.Kind.VIEW: "looked at",
+}
+"""What a visitor did with an item, the strongest first, in the words of a reason."""
 
 
 @dataclass(frozen=True)
@@ -71,6 +81,7 @@ class Live:
 _opened: dict[int, LiveModel] = {}
 _broken: dict[int, float] = {}  # runs that could not be opened: when (monotonic seconds) to try again
 _opening = threading.Lock()
+_counts: dict[str | None, tuple[float, list[tuple[str, float]]]] = {}  # by category: when it was counted, and what
 
 
 def live() -> Live:
@@ -109,7 +120,11 @@ def recommend(
     past: histories.History | None = None,
     current: Live | None = None,
 ) -> Shelf:
-    """What this visitor may like next: by the model if it knows anything of theirs, popular items otherwise."""
+    """What this visitor may like next: by the model if it knows anything of theirs, popular items otherwise.
+
+    `past` and `current` are for callers that have them already. Raises InvalidInput for an `n` that is not from 1 to
+    MAX_RESULTS, as all answers here do.
+    """
     n = _checked(n)
     current = current or live()
     past = histories.read(visitor_id) if past is None else past
@@ -159,17 +174,6 @@ def _by_model(
 def _rows(model: LiveModel, item_ids: Iterable[str]) -> np.ndarray:
     rows = model.items.rows(item_ids)
     return rows[rows != UNKNOWN]
-
-
-VERBS = {
-    Event.Kind.PURCHASE: "bought",
-    Event.Kind.LIKE: "liked",
-    Event.Kind.RATING: "rated",
-    Event.Kind.CART: "chose",
-    Event.Kind.CLICK: "looked at",
-    Event.Kind.VIEW: "looked at",
-}
-"""What a visitor did with an item, the strongest first, in the words of a reason."""
 
 
 def _reasons(model: LiveModel, told: Histories, found: np.ndarray, past: histories.History) -> list[str]:
@@ -266,16 +270,13 @@ def newest(
     category: str | None = None,
     exclude: Collection[str] = (),
     name: str = "new",
-    title: str = "New in the shop",
+    title: str = NEW_REASON,
 ) -> Shelf:
     """What was added last: no judgement at all, so it serves where nothing is known yet."""
-    latest = _in_category(category).order_by("-added_at", "id").values_list("id", flat=True)
+    latest = catalogue.active_items(category).order_by("-added_at", "id").values_list("id", flat=True)
     found = list(latest[: _checked(n) * POOL + len(exclude)])
-    entries = _entries(found, [0.0] * len(found), n, exclude, "New in the shop", category)
+    entries = _entries(found, [0.0] * len(found), n, exclude, NEW_REASON, category)
     return Shelf(name, title, "catalogue", None, entries)
-
-
-_counts: dict[str | None, tuple[float, list[tuple[str, float]]]] = {}
 
 
 def _counted(category: str | None) -> list[tuple[str, float]]:
@@ -286,7 +287,7 @@ def _counted(category: str | None) -> list[tuple[str, float]]:
     strong = (Event.Kind.PURCHASE, Event.Kind.CART, Event.Kind.LIKE, Event.Kind.VIEW, Event.Kind.CLICK)
     events = Event.objects.filter(kind__in=strong, item__active=True)
     if category:
-        events = events.filter(Q(item__category_id=category) | Q(item__category__parent_id=category))
+        events = events.filter(catalogue.stands_in(category, "item__"))
     rows = events.values("item_id").annotate(n=Count("visitor_id", distinct=True)).order_by("-n", "item_id")
     found = [(row["item_id"], float(row["n"])) for row in rows[: MAX_RESULTS * POOL]]
     if found:  # an empty shop asks again at once, so that its first events show
@@ -295,34 +296,20 @@ def _counted(category: str | None) -> list[tuple[str, float]]:
 
 
 def forget() -> None:
-    """Drop what this process remembers; for tests and after a shop's data is replaced."""
+    """Drop what this process remembers, so that no test sees what another one served."""
     _opened.clear()
     _broken.clear()
     _counts.clear()
 
 
-def _in_category(category: str | None):  # type: ignore[no-untyped-def]
-    items = Item.objects.filter(active=True)
-    if category:
-        items = items.filter(Q(category_id=category) | Q(category__parent_id=category))
-    return items
-
-
 def _ids_in(category: str) -> list[str]:
-    return list(_in_category(category).values_list("id", flat=True))
+    return list(catalogue.active_items(category).values_list("id", flat=True))
 
 
 def _available(item_ids: Sequence[str], category: str | None = None) -> dict[str, Item]:
     """The items of these that can be bought now, with what a card shows: truth at answer time."""
-    items = (
-        _in_category(category)
-        .filter(id__in=item_ids)
-        .annotate(stock_now=Coalesce("stock", 1))
-        .filter(stock_now__gt=0)
-        .select_related("category")
-        .prefetch_related("pictures")
-    )
-    return {item.id: item for item in items}
+    items = catalogue.active_items(category).filter(id__in=item_ids).annotate(stock_now=Coalesce("stock", 1))
+    return {item.id: item for item in catalogue.with_cards(items.filter(stock_now__gt=0))}
 
 
 def _entries(

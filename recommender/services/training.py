@@ -20,6 +20,7 @@ from recommender.engine.data.interactions import Interactions
 from recommender.engine.data.split import share_split
 from recommender.engine.errors import Cancelled, InvalidConfig, NotFinite, RecommenderError
 from recommender.engine.evaluation import gate
+from recommender.engine.evaluation.gate import BASELINE
 from recommender.engine.evaluation.protocol import evaluate
 from recommender.engine.model import write_model
 from recommender.engine.trainers import Arrays, Options, make_config, trainer
@@ -32,7 +33,7 @@ log = logging.getLogger(__name__)
 
 STAGES = {"load": 15, "clean": 5, "split": 2, "fit": 25, "evaluate": 15, "gate": 1, "refit": 25, "write": 12}
 """The stages in order, with their usual part of the time."""
-METRIC_KS = (10, 20)
+METRIC_KS = (10, 20)  # lengths of the lists that are judged; the first decides at the gate
 WAKE_AGAIN_AFTER = timedelta(seconds=30)  # a queued run whose wake-up call may have been lost is called again
 
 
@@ -61,8 +62,8 @@ def request(
                 trainer=name,
                 config=full,
                 options={"seed": 42, "threads": conf().threads, **(options or {})},
-                requested_by=requested_by[:150],
-                reason=reason[:200],
+                requested_by=requested_by[: Run.MAX_REQUESTED_BY],
+                reason=reason[: Run.MAX_REASON],
             )
     except IntegrityError:
         active = active_run()
@@ -84,7 +85,10 @@ def get(run_id: int) -> Run:
 
 
 def cancel(run_id: int) -> Run:
-    """Ask a run to stop. A queued one ends at once, a running one within seconds; an ended one stays as it is."""
+    """Ask a run to stop. A queued one ends at once, a running one within seconds; an ended one stays as it is.
+
+    Raises UnknownRun.
+    """
     run = get(run_id)
     Run.objects.filter(pk=run.pk, status__in=Run.ACTIVE).update(cancel_requested=True)  # from here on nobody claims it
     Run.objects.filter(pk=run.pk, status=Run.Status.QUEUED).update(
@@ -147,6 +151,13 @@ def run(run_id: int, out_of_time: type[Exception] | tuple[type[Exception], ...] 
         _end(row, Run.Status.FAILED, "It took longer than it may: raise TRAIN_TIME_LIMIT_S, or learn less.")
     except RecommenderError as error:
         _end(row, Run.Status.FAILED, error.message)
+    except OSError as error:
+        log.exception("Run %s could not write its files.", row.pk)
+        _end(
+            row,
+            Run.Status.FAILED,
+            f"Its files cannot be read or written; is the disk full? ({error.strerror or error})",
+        )
     except Exception as error:
         log.exception("Run %s failed.", row.pk)
         where = traceback.extract_tb(error.__traceback__)[-1]
@@ -188,11 +199,11 @@ def _learn(row: Run, monitor: RunMonitor) -> bool:
             train, test = data, data.where(np.zeros(len(data), dtype=bool))
     with monitor.stage("fit"):
         judged = _fit(row.trainer, train, config, options)
-        baseline = _fit("popularity", train, make_config("popularity", {}), Options())
+        baseline = _fit(BASELINE, train, make_config(BASELINE, {}), Options())
     with monitor.stage("evaluate"):
         query = trainer(row.trainer).query(judged, config)
         candidate = evaluate(query, train, test, METRIC_KS, progress=monitor.progress)
-        popular = trainer("popularity").query(baseline, make_config("popularity", {}))
+        popular = trainer(BASELINE).query(baseline, make_config(BASELINE, {}))
         floor = evaluate(popular, train, test, METRIC_KS)
     with monitor.stage("gate"):
         live = publishing.live_run()
@@ -201,11 +212,11 @@ def _learn(row: Run, monitor: RunMonitor) -> bool:
             floor,
             live.metrics.get("model") if live else None,
             arrays=judged,
-            personalised=row.trainer != "popularity",
+            personalised=row.trainer != BASELINE,
         )
         row.metrics = {
             "model": candidate.as_json(),
-            "popularity": floor.as_json(),
+            BASELINE: floor.as_json(),
             "cutoff": event_log.moment(cutoff).isoformat(),
         }
         row.gate = verdict.as_json()

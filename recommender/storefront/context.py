@@ -24,10 +24,10 @@ def shop(request: HttpRequest) -> dict[str, Any]:
 
 
 def departments(request: HttpRequest) -> list[Category]:
-    """The top categories, asked for once per request by whoever needs them first."""
+    """The shop's departments, asked for once per request by whoever needs them first."""
     known: list[Category] | None = getattr(request, "shop_departments", None)
     if known is None:
-        known = request.shop_departments = catalogue.departments()  # type: ignore[attr-defined]
+        known = request.shop_departments = list(catalogue.departments())  # type: ignore[attr-defined]
     return known
 
 

@@ -7,11 +7,11 @@ from django.urls import reverse
 
 from recommender.models import Category, Event, Item
 from recommender.services import catalogue, events, histories, serving
+from recommender.services.event_fields import MAX_SHELF
 from recommender.storefront import sources
 
 SHELF_LENGTH = 12  # cards on one shelf
 DEPARTMENTS_ON_HOME = 4  # departments with a shelf of their own on the front page
-SHELF_NAME_LENGTH = 32  # Event.shelf
 
 
 @dataclass
@@ -69,7 +69,7 @@ def row(shelf: serving.Shelf, title: str = "", *, reasons: bool = False, more: s
     cards = [
         Card(
             entry.item,
-            events.Source(shelf.rec_id, shelf.run_id, shelf.name[:SHELF_NAME_LENGTH], entry.position),
+            events.Source(shelf.rec_id, shelf.run_id, shelf.name[:MAX_SHELF], entry.position),
             entry.reason if reasons and not shared else "",
         )
         for entry in shelf.entries
@@ -80,8 +80,7 @@ def row(shelf: serving.Shelf, title: str = "", *, reasons: bool = False, more: s
 def listing(items: Iterable[Item], name: str, first: int = 1) -> list[Card]:
     """Cards of a list that was not recommended: the place in it is still worth knowing."""
     return [
-        Card(item, events.Source(shelf=name[:SHELF_NAME_LENGTH], position=place))
-        for place, item in enumerate(items, first)
+        Card(item, events.Source(shelf=name[:MAX_SHELF], position=place)) for place, item in enumerate(items, first)
     ]
 
 

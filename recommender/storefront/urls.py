@@ -2,7 +2,7 @@
 
 from django.urls import path
 
-from recommender.storefront.views import account, basket, browse, item, signing_in
+from recommender.storefront.views import account, browse, cart, item, signing_in
 from recommender.storefront.views.media import media
 
 app_name = "storefront"
@@ -16,13 +16,13 @@ urlpatterns = [
     path("item/<str:item_id>/opinion/", item.opinion, name="opinion"),
     path("item/<str:item_id>/review/", item.review, name="review"),
     path("item/<str:item_id>/review/delete/", item.delete_review, name="delete-review"),
-    path("item/<str:item_id>/cart/", basket.add, name="add-to-cart"),
-    path("cart/", basket.cart, name="cart"),
-    path("cart/<str:item_id>/quantity/", basket.change, name="change-cart"),
-    path("cart/<str:item_id>/remove/", basket.remove, name="remove-from-cart"),
-    path("cart/<str:item_id>/put-back/", basket.put_back, name="put-back"),
-    path("checkout/", basket.checkout, name="checkout"),
-    path("order/<str:order_id>/", basket.order, name="order"),
+    path("item/<str:item_id>/cart/", cart.add, name="add-to-cart"),
+    path("cart/", cart.page, name="cart"),
+    path("cart/<str:item_id>/quantity/", cart.change, name="change-cart"),
+    path("cart/<str:item_id>/remove/", cart.remove, name="remove-from-cart"),
+    path("cart/<str:item_id>/put-back/", cart.put_back, name="put-back"),
+    path("checkout/", cart.checkout, name="checkout"),
+    path("order/<str:order_id>/", cart.order, name="order"),
     path("account/", account.overview, name="account"),
     path("account/orders/", account.orders_page, name="orders"),
     path("account/history/", account.history, name="history"),

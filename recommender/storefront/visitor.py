@@ -33,7 +33,7 @@ class Guest:
 
 
 def guest(request: HttpRequest) -> Guest:
-    return request.guest  # type: ignore[attr-defined]
+    return request.guest  # type: ignore[attr-defined]  # the middleware below puts it there
 
 
 class VisitorMiddleware:

@@ -11,7 +11,7 @@ from django.test import Client
 
 from recommender.api import problems
 from recommender.models import Event, Item, Run
-from recommender.services import access, events, training
+from recommender.services import access, event_fields, training
 
 from .conftest import BASE, document, strict_json
 
@@ -101,4 +101,4 @@ def test_the_page_lists_every_problem() -> None:
 
 def test_the_page_names_every_field_of_an_event() -> None:
     fields = GUIDE.split("| `event_id` |")[1].split("Many at once")[0] + "`event_id`"
-    assert set(events.FIELDS) <= set(re.findall(r"`([a-z_]+)`", fields))
+    assert set(event_fields.FIELDS) <= set(re.findall(r"`([a-z_]+)`", fields))

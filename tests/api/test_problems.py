@@ -12,8 +12,8 @@ from recommender.api import problems
 from recommender.engine import errors as engine_errors
 from recommender.engine.errors import RecommenderError
 from recommender.models import Item
-from recommender.services import catalogue, events, serving
 from recommender.services import errors as service_errors
+from recommender.services import events, serving
 
 from .conftest import BASE, Call, conforms
 from .test_events import event
@@ -149,7 +149,7 @@ def subclasses(kind: type[Exception]) -> set[type[Exception]]:
 
 
 def test_what_services_refuse_is_never_a_500() -> None:
-    refused = subclasses(service_errors.Refused) | {catalogue.UnknownCategory, engine_errors.InvalidConfig}
+    refused = subclasses(service_errors.Refused) | {engine_errors.InvalidConfig}
     for kind in refused:
         assert 400 <= problems.kind_of(kind("why")).status < 500
     assert problems.kind_of(RecommenderError("why")).status == 500

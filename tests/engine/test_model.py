@@ -12,7 +12,7 @@ from recommender.engine.data.interactions import UNKNOWN, Histories
 from recommender.engine.errors import ArtifactDamaged
 from recommender.engine.index import INDEXES
 from recommender.engine.model import LiveModel, open_model, write_model
-from recommender.engine.trainers import Options, make_config, trainer
+from recommender.engine.trainers import KnowsNeighbours, Options, make_config, trainer
 from tests import worlds
 
 WORLD = worlds.two_groups()
@@ -41,19 +41,21 @@ def test_recommends_the_best_scores(model: LiveModel, k: int) -> None:
 
 @pytest.mark.parametrize("k", [3, 12, 40])
 def test_what_is_excluded_is_not_recommended(model: LiveModel, k: int) -> None:
-    histories = WORLD.histories([4, 5])
-    unbanned = model.recommend(histories, 40)[0]
-    banned = unbanned[:, 0]
-    rows, scores = model.recommend(histories, k, exclude_rows=banned, exclude_history=True)
-    for b, (own, _, _) in enumerate(histories):
-        hidden = set(own.tolist()) | set(banned.tolist())
-        assert rows[b][rows[b] != UNKNOWN].tolist() == [row for row in unbanned[b].tolist() if row not in hidden][:k]
-    assert ((rows == UNKNOWN) == (scores == -np.inf)).all()
+    unbanned = model.recommend(WORLD.histories([4, 5]), 40)[0]
+    first = unbanned[:, 0].tolist()
+    own = [first + rows.tolist() for rows, _, _ in WORLD.histories([4, 5])]
+    for users, banned in (([4, 5], first), ([4], own[0]), ([5], own[1])):
+        rows, scores = model.recommend(WORLD.histories(users), k, exclude_rows=banned)
+        assert rows.shape == scores.shape == (len(users), k)
+        for user, found in zip(users, rows, strict=True):
+            left = [row for row in unbanned[user - 4].tolist() if row not in banned][:k]
+            assert found[found != UNKNOWN].tolist() == left
+        assert ((rows == UNKNOWN) == (scores == -np.inf)).all()
 
 
 def test_histories_of_no_one_and_of_nothing(model: LiveModel) -> None:
     assert model.recommend(WORLD.histories([]), 3)[0].shape == (0, 3)
-    rows, scores = model.recommend(Histories.single([]), 3, exclude_history=True)
+    rows, scores = model.recommend(Histories.single([]), 3)
     assert rows.shape == (1, 3)
     assert np.isfinite(scores).all()
 
@@ -78,7 +80,7 @@ def test_companions_and_popular_items(model: LiveModel) -> None:
     rows, counts = model.popular(4)
     taken = WORLD.matrix.getnnz(axis=0)
     np.testing.assert_array_equal(counts, np.sort(taken)[::-1][:4])
-    assert rows[0] not in model.popular(4, exclude_rows=rows[:1])[0]
+    np.testing.assert_array_equal(model.popular(2)[0], rows[:2])
     assert len(model.popular(100)[0]) == 40
 
 
@@ -102,6 +104,24 @@ def test_without_vectors_similar_items_are_companions(tmp_path: Path) -> None:
     np.testing.assert_array_equal(rows[0], model.popular(3)[0])
 
 
+def test_without_vectors_similar_items_are_the_neighbours_that_were_learned(tmp_path: Path) -> None:
+    data = worlds.planted_pairs()
+    model = open_model(written(tmp_path, "item_knn", data, purchases=data))
+    rows, scores = model.similar(0, 4)
+    assert isinstance(model.query, KnowsNeighbours)
+    np.testing.assert_array_equal(rows, model.query.neighbours(0, 4)[0])
+    assert rows[0] == 1
+    assert 0 not in rows
+    assert (np.diff(scores) <= 0).all()
+    assert scores[-1] > 0
+
+
+def test_an_item_without_neighbours_falls_back_on_companions(tmp_path: Path) -> None:
+    taken = worlds.planted_pairs()
+    model = open_model(written(tmp_path, "ease", taken.where(taken.item_rows != 0), purchases=taken))
+    assert model.similar(0, 3)[0].tolist() == model.together(0, 3)[0].tolist() != []
+
+
 def test_without_purchases_there_are_no_companions(tmp_path: Path) -> None:
     model = open_model(written(tmp_path))
     assert len(model.together(6, 3)[0]) == 0
@@ -111,7 +131,7 @@ def test_without_purchases_there_are_no_companions(tmp_path: Path) -> None:
 @pytest.mark.parametrize("index", INDEXES)
 def test_the_smallest_shops(data: Any, index: str, tmp_path: Path) -> None:
     model = open_model(written(tmp_path, "als", data, index=index))
-    rows, _ = model.recommend(data.histories([0]), 10, exclude_history=True)
+    rows, _ = model.recommend(data.histories([0]), 10)
     assert rows.shape == (1, len(data.items))
     assert len(model.similar(0, 5)[0]) <= len(data.items) - 1
 
@@ -123,7 +143,8 @@ def test_a_model_of_other_code_is_refused(tmp_path: Path, monkeypatch: pytest.Mo
         open_model(path)
 
 
-def test_a_web_process_needs_numpy_only(tmp_path: Path) -> None:
+@pytest.mark.parametrize("name", ["als", "ease", "item_knn"])
+def test_a_web_process_needs_numpy_only(name: str, tmp_path: Path) -> None:
     """Opening and asking must not load what trains: a web process starts in a second."""
     program = (
         "import sys; from pathlib import Path; from recommender.engine.model import open_model;"
@@ -131,6 +152,6 @@ def test_a_web_process_needs_numpy_only(tmp_path: Path) -> None:
         "m = open_model(Path(sys.argv[1])); m.recommend(Histories.single([0, 2]), 5); m.similar(1, 3); m.popular(3);"
         "print(sorted({'torch', 'implicit', 'scipy', 'pandas', 'faiss', 'django'} & set(sys.modules)))"
     )
-    command = [sys.executable, "-c", program, str(written(tmp_path))]
+    command = [sys.executable, "-c", program, str(written(tmp_path, name))]
     done = subprocess.run(command, capture_output=True, text=True, check=True)
     assert done.stdout.strip() == "[]"

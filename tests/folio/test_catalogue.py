@@ -7,7 +7,7 @@ from decimal import Decimal
 import pytest
 
 from recommender.folio import catalogue
-from recommender.folio.catalogue import BOOKS, DEPARTMENTS, PRINTS, RECORDS, Book, Product, products, shelves
+from recommender.folio.catalogue import BOOKS, DEPARTMENTS, PRINTS, RECORDS, Book, Product, categories, products
 from recommender.folio.interests import NAMES, affinities, words_of
 
 EARLIEST_YEAR, TODAY = -2500, 2026  # the oldest texts on the shelf are Mesopotamian
@@ -74,9 +74,9 @@ def test_some_items_are_new_this_year(listed):
 
 
 def test_every_product_stands_on_a_shelf_of_its_department(listed):
-    tree = {shelf.slug: shelf for shelf in shelves(listed)}
-    assert len(tree) == len(shelves(listed)), "two shelves share a slug"
-    assert [slug for slug, shelf in tree.items() if shelf.parent is None] == list(DEPARTMENTS)
+    tree = {category.slug: category for category in categories(listed)}
+    assert len(tree) == len(categories(listed)), "two categories share a slug"
+    assert [slug for slug, category in tree.items() if category.parent is None] == list(DEPARTMENTS)
     assert all(tree[product.category].parent == product.department for product in listed)
     assert all(shelf.name[0].isupper() and "-" not in shelf.name.replace("Ukiyo-e", "") for shelf in tree.values())
 

@@ -42,11 +42,6 @@ def test_an_empty_table_has_no_data(items):
         happened(("ada", "sea-00", "impression", 0))
 
 
-def test_the_log_can_end_before_a_moment(items):
-    happened(("ada", "sea-00", "view", 0), ("ada", "sea-01", "view", 60))
-    assert list(event_log.read(until=START + timedelta(minutes=60)).item_ids) == ["sea-00"]
-
-
 def test_quick_repeats_count_once(items):
     rows = [("ada", "sea-00", "view", 0), ("ada", "sea-00", "view", 10), ("ada", "sea-00", "view", 50)]
     others = [("bob", "sea-00", "view", 1), ("ada", "sea-01", "view", 2), ("ada", "sea-00", "like", 3)]

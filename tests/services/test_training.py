@@ -222,6 +222,16 @@ def test_an_error_in_a_trainer_is_the_reason(shop, conduct, caplog):
     assert "Run" in caplog.text
 
 
+def test_a_full_disk_is_named(shop, monkeypatch):
+    def full(*args, **kwargs):
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(training, "write_model", full)
+    run = carried_out()
+    assert run.status == "failed" and "is the disk full? (No space left on device)" in run.error
+    assert not run.artifact and publishing.live_run() is None
+
+
 def test_vectors_that_are_not_finite_never_go_live(shop, conduct):
     conduct(vectors=np.full((20, 8), np.nan, np.float32))
     run = carried_out()

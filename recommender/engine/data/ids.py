@@ -41,9 +41,6 @@ class Ids:
     def __len__(self) -> int:
         return len(self.encoded)
 
-    def __contains__(self, value: str) -> bool:
-        return self.row(value) != UNKNOWN
-
     def id(self, row: int) -> str:
         return self.encoded[row].decode()
 

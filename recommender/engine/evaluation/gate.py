@@ -10,6 +10,8 @@ from numpy.typing import NDArray
 
 from recommender.engine.evaluation.protocol import Report, paired_difference
 
+BASELINE = "popularity"  # the trainer that every other has to beat
+
 
 @dataclass(frozen=True)
 class GateConfig:

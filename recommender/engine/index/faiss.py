@@ -80,7 +80,7 @@ class FaissIndex:
         scores, rows = self.index.search(levelled, k)
         short = (rows < 0).any(axis=1)
         if short.any():
-            everywhere: Any = faiss.SearchParametersIVF(nprobe=self.index.nlist)  # type: ignore[call-arg]
+            everywhere: Any = faiss.SearchParametersIVF(nprobe=self.index.nlist)  # type: ignore[call-arg]  # faiss patches it in
             scores[short], rows[short] = self.index.search(levelled[short], k, params=everywhere)
         order = np.lexsort((rows, -scores), axis=1)
         return np.take_along_axis(rows, order, axis=1).astype(np.int32), np.take_along_axis(scores, order, axis=1)

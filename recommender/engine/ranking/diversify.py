@@ -7,6 +7,8 @@ balance * relevance - (1 - balance) * its largest similarity to what was taken a
 import numpy as np
 from numpy.typing import NDArray
 
+from recommender.engine.data.vectors import unit
+
 
 def diversify(
     scores: NDArray[np.float32],
@@ -14,47 +16,28 @@ def diversify(
     *,
     balance: float = 0.7,
     vectors: NDArray[np.float32] | None = None,
-    groups: NDArray[np.int32] | None = None,
-    cap: int | None = None,
 ) -> NDArray[np.int64]:
     """Which K = min(k, C) of C candidates to show, in order: positions int64 (K,) in `scores`.
 
     `scores` float32 (C,), finite, are scaled to [0, 1]; `vectors` float32 (C, D) are compared by cosine, and without
     them nothing is similar. `balance` in [0, 1] is Carbonell and Goldstein's lambda: 1 is by score alone, 0 by novelty
-    alone. At most `cap` items of one group in `groups` int32 (C,) are taken while any other is left; negative groups
-    are not capped. Ties by earlier candidate. Raises ValueError for a balance outside [0, 1]. O(K C D).
+    alone. Ties by earlier candidate. Raises ValueError for a balance outside [0, 1]. O(K C D).
     """
     if not 0 <= balance <= 1:
         raise ValueError("balance must be from 0 to 1.")
     count = len(scores)
     span = float(np.ptp(scores)) if count else 0.0
     relevance = (scores - scores.min()) / span if span else np.ones(count, dtype=np.float32)
-    unit = None if vectors is None else _unit(vectors)
+    units = None if vectors is None else unit(vectors)
     nearest = np.zeros(count, dtype=np.float32)  # similarity to the most similar item taken
     free = np.ones(count, dtype=np.bool_)
     taken: list[int] = []
     while len(taken) < min(k, count):
-        allowed = free & _below_cap(groups, taken, cap)
-        if not allowed.any():  # a full shelf is worth more than a strict cap
-            allowed = free
-        gain = np.where(allowed, balance * relevance - (1 - balance) * nearest, -np.inf)
+        gain = np.where(free, balance * relevance - (1 - balance) * nearest, -np.inf)
         best = int(gain.argmax())
         taken.append(best)
         free[best] = False
-        if unit is not None:
-            similarity = unit @ unit[best]
+        if units is not None:
+            similarity = units @ units[best]
             nearest = similarity if len(taken) == 1 else np.maximum(nearest, similarity)
     return np.array(taken, dtype=np.int64)
-
-
-def _below_cap(groups: NDArray[np.int32] | None, taken: list[int], cap: int | None) -> NDArray[np.bool_] | bool:
-    if groups is None or cap is None:
-        return True
-    full, counts = np.unique(groups[taken], return_counts=True)
-    return (groups < 0) | ~np.isin(groups, full[counts >= cap])
-
-
-def _unit(vectors: NDArray[np.float32]) -> NDArray[np.float32]:
-    lengths = np.linalg.norm(vectors, axis=1, keepdims=True)
-    unit: NDArray[np.float32] = np.divide(vectors, lengths, out=np.zeros_like(vectors), where=lengths > 0)
-    return unit

@@ -6,7 +6,7 @@ answers with NumPy alone.
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, fields
-from typing import Any, Protocol
+from typing import Any, Protocol, runtime_checkable
 
 import numpy as np
 from numpy.typing import NDArray
@@ -17,7 +17,10 @@ from recommender.engine.loading import load
 
 TRAINERS = {
     "als": "recommender.engine.trainers.als.AlsTrainer",
+    "ease": "recommender.engine.trainers.ease.EaseTrainer",
+    "item_knn": "recommender.engine.trainers.item_knn.ItemKnnTrainer",
     "popularity": "recommender.engine.trainers.popularity.PopularityTrainer",
+    "spectral": "recommender.engine.trainers.spectral.SpectralTrainer",
 }
 
 Arrays = Mapping[str, NDArray[Any]]
@@ -51,6 +54,14 @@ class Query(Protocol):
 
     def contributions(self, histories: Histories, item_rows: NDArray[np.int32]) -> NDArray[np.float32]:
         """(L, K): what each event of one history adds to the scores of K items; columns sum to those scores."""
+
+
+@runtime_checkable
+class KnowsNeighbours(Protocol):
+    """What a query may also be, where items that go together are what was learned."""
+
+    def neighbours(self, item_row: int, k: int) -> tuple[NDArray[np.int32], NDArray[np.float32]]:
+        """Up to K other items, best first, with scores above 0: rows int32 (K,), scores float32 (K,)."""
 
 
 class Trainer(Protocol):

@@ -5,6 +5,7 @@ from typing import Any
 from django.core.management.base import BaseCommand
 
 from recommender.services import demo
+from recommender.services.errors import SuperuserExists
 
 
 class Command(BaseCommand):
@@ -17,5 +18,5 @@ class Command(BaseCommand):
         demo.create_reader_login()
         try:
             demo.create_staff_login()
-        except demo.SuperuserExists as error:
+        except SuperuserExists as error:
             self.stderr.write(str(error))

@@ -6,7 +6,7 @@ from typing import Any
 from django.conf import settings
 from django.core.management.base import CommandParser
 
-from recommender.management.import_door import ImportCommand, pairs
+from recommender.management.import_door import ImportCommand, add_map, pairs
 from recommender.models import Event
 from recommender.services.import_events import FIELDS, TIME_UNITS, EventOptions, import_events
 
@@ -16,13 +16,7 @@ class Command(ImportCommand):
 
     def add_arguments(self, parser: CommandParser) -> None:
         super().add_arguments(parser)
-        parser.add_argument(
-            "--map",
-            action="append",
-            default=[],
-            metavar="FIELD=COLUMN",
-            help=f"The file's column for a field: {', '.join(FIELDS)}. Columns that bear a field's name need none.",
-        )
+        add_map(parser, FIELDS)
         parser.add_argument("--kind", default="", help=f"Kind of rows that name none: {', '.join(Event.Kind.values)}.")
         parser.add_argument(
             "--map-kind",

@@ -5,7 +5,7 @@ from typing import Any
 
 from django.core.management.base import CommandParser
 
-from recommender.management.import_door import ImportCommand, pairs
+from recommender.management.import_door import ImportCommand, add_map, pairs
 from recommender.services.import_items import FIELDS, ItemOptions, import_items
 
 
@@ -17,13 +17,7 @@ class Command(ImportCommand):
 
     def add_arguments(self, parser: CommandParser) -> None:
         super().add_arguments(parser)
-        parser.add_argument(
-            "--map",
-            action="append",
-            default=[],
-            metavar="FIELD=COLUMN",
-            help=f"The file's column for a field: {', '.join(FIELDS)}. Columns that bear a field's name need none.",
-        )
+        add_map(parser, FIELDS)
         parser.add_argument(
             "--keep-existing", action="store_true", help="Leave items that are in the catalogue as they are."
         )

@@ -10,6 +10,7 @@ from django.utils.dateparse import parse_datetime
 from recommender.engine.errors import RecommenderError
 from recommender.management.import_door import ProgressBar
 from recommender.services import demo
+from recommender.services.errors import SuperuserExists
 
 
 class Command(BaseCommand):
@@ -40,7 +41,7 @@ class Command(BaseCommand):
         if options["demo_login"]:
             try:
                 demo.create_staff_login()
-            except demo.SuperuserExists as error:
+            except SuperuserExists as error:
                 self.stderr.write(str(error))
 
 

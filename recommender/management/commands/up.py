@@ -144,7 +144,7 @@ class Command(BaseCommand):
         )
         self.start("beat", [*celery, "beat", "--loglevel", "INFO", "--pidfile", ""])
         server = [sys.executable, "-m", "granian", "--interface", "wsgi", "--host", self.host, "--port", str(self.port)]
-        tuning = ["--workers", str(web_workers), "--blocking-threads", "2", "--respawn-failed-workers", "--no-ws"]
+        tuning = ["--workers", str(web_workers), "--blocking-threads", "16", "--respawn-failed-workers", "--no-ws"]
         self.start("web", [*server, *tuning, "recsite.wsgi:application"])
         url = f"http://{self.host}:{self.port}/api/v1/health"
         _wait_for(lambda: self.alive() and _answers(url), START_WITHIN_S, f"The web server did not answer at {url}.")

@@ -55,9 +55,9 @@ def stars(mean: float | None, count: int | None = None) -> dict[str, Any]:
 @register.inclusion_tag("storefront/parts/picture.html")
 def picture(item: Item, eager: bool = False, alt: bool = False) -> dict[str, Any]:
     """An item's first picture, or a cover drawn from its title. Decorative unless `alt` is asked for."""
-    pictures = item.pictures.all()
-    context: dict[str, Any] = {"item": item, "picture": pictures[0] if pictures else None, "eager": eager, "alt": alt}
-    return context if pictures else context | drawn(item)
+    found = item.first_picture
+    context: dict[str, Any] = {"item": item, "picture": found, "eager": eager, "alt": alt}
+    return context if found else context | drawn(item)
 
 
 def drawn(item: Item) -> dict[str, Any]:

@@ -10,8 +10,9 @@ from recommender.services import events, histories, orders, reviews
 from recommender.storefront import shelves
 from recommender.storefront.visitor import visitor_id
 
-PAGE_LENGTH = 20
-A_FEW = 3
+PAGE_LENGTH = 20  # rows
+A_FEW = 3  # orders and reviews on the overview
+A_FEW_EVENTS = 5
 
 
 @require_safe
@@ -22,7 +23,7 @@ def overview(request: HttpRequest) -> HttpResponse:
     context = {
         "orders": orders.placed(me)[:A_FEW],
         "reviews": reviews.written(me)[:A_FEW],
-        "events": events.history_of(me)[:5],
+        "events": events.history_of(me)[:A_FEW_EVENTS],
         "rows": [recent] if recent else [],
     }
     return render(request, "storefront/account/overview.html", context)

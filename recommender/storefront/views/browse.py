@@ -6,14 +6,15 @@ import logging
 from django.core.paginator import Page, Paginator
 from django.db import DatabaseError
 from django.db.models import QuerySet
-from django.http import HttpRequest, HttpResponse
-from django.shortcuts import get_object_or_404, render
+from django.http import Http404, HttpRequest, HttpResponse
+from django.shortcuts import render
 from django.views.decorators.gzip import gzip_page
 from django.views.decorators.http import require_POST, require_safe
 
 from recommender.models import Category
 from recommender.services import catalogue, events
 from recommender.services import search as search_service
+from recommender.services.errors import UnknownCategory
 from recommender.storefront import shelves
 from recommender.storefront.context import departments
 from recommender.storefront.visitor import guest, visitor_id
@@ -33,23 +34,27 @@ SORT_LABELS = {
 @gzip_page
 def home(request: HttpRequest) -> HttpResponse:
     me = visitor_id(request)
-    tops = departments(request)
-    rows = shelves.home(me, tops)
+    all_departments = departments(request)
+    rows = shelves.home(me, all_departments)
     personal = any(row.personal or row.name == "recent" for row in rows)
-    faces = [] if personal else [(top, _face(top, rows)) for top in tops]
-    tiles = [(top, card) for top, card in faces if card]
+    faces = [] if personal else [(department, _face(department, rows)) for department in all_departments]
+    tiles = [(department, card) for department, card in faces if card]
     return render(request, "storefront/home.html", {"rows": rows, "tiles": tiles, "is_new_here": not personal})
 
 
 @require_safe
 def categories(request: HttpRequest) -> HttpResponse:
-    return render(request, "storefront/categories.html", {"categories": catalogue.top_categories()})
+    found = catalogue.departments().prefetch_related("children")
+    return render(request, "storefront/categories.html", {"departments": found})
 
 
 @require_safe
 @gzip_page
 def category(request: HttpRequest, slug: str) -> HttpResponse:
-    chosen = get_object_or_404(Category.objects.select_related("parent").prefetch_related("children"), pk=slug)
+    try:
+        chosen = catalogue.category(slug)
+    except UnknownCategory as error:
+        raise Http404(str(error)) from error
     sort = request.GET.get("sort", "")
     sort = sort if sort in SORT_LABELS else "title"
     page = _page(request, catalogue.in_category(chosen, sort))

@@ -22,6 +22,7 @@ from recommender.storefront.visitor import is_a_look, visitor, visitor_id
 log = logging.getLogger(__name__)
 
 REVIEWS_A_PAGE = 8
+TOGETHER_LENGTH = 6  # cards; what is bought together is a short list, and the next shelf wants items too
 
 
 def wanted(item_id: str) -> Item:
@@ -91,7 +92,7 @@ def delete_review(request: HttpRequest, item_id: str) -> HttpResponse:
 def _page(request: HttpRequest, item: Item, source: events.Source, form: ReviewForm | None = None) -> HttpResponse:
     me = visitor_id(request)
     current = serving.live()
-    together = shelves.row(serving.bought_together(item.pk, 6, current=current))
+    together = shelves.row(serving.bought_together(item.pk, TOGETHER_LENGTH, current=current))
     shown = [card.item.pk for card in together.cards]
     alike = serving.similar(item.pk, shelves.SHELF_LENGTH, exclude=shown, current=current)
     similar = shelves.row(alike, "Liked by the same shoppers" if alike.tier == "similar" else "")

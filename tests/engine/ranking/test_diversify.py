@@ -41,16 +41,6 @@ def test_equals_the_paper_s_loop(balance: float) -> None:
     assert diversify(scores, 15, balance=balance, vectors=vectors).tolist() == looped(scores, 15, balance, vectors)
 
 
-def test_no_group_takes_more_than_its_cap_while_others_are_left() -> None:
-    groups = np.array([7, 7, 7, 8, 7], np.int32)
-    assert diversify(SCORES, 3, groups=groups, cap=1).tolist() == [0, 3, 1]
-    assert diversify(SCORES, 5, groups=groups, cap=2).tolist() == [0, 1, 3, 2, 4]
-
-
-def test_items_without_a_group_are_not_capped() -> None:
-    assert diversify(SCORES, 3, groups=np.full(5, -1, np.int32), cap=1).tolist() == [0, 1, 2]
-
-
 def test_no_vectors_ties_and_small_input() -> None:
     assert diversify(SCORES, 3, balance=0.2).tolist() == [0, 1, 2]
     assert diversify(np.ones(4, np.float32), 2).tolist() == [0, 1]

@@ -8,8 +8,8 @@ from django.shortcuts import redirect, render
 from django.urls import reverse
 from django.views.decorators.http import require_http_methods, require_POST, require_safe
 
-from recommender.models import CartLine, Item
-from recommender.services import orders
+from recommender.models import CartLine
+from recommender.services import catalogue, orders
 from recommender.services.errors import CartProblem
 from recommender.storefront import shelves, sources
 from recommender.storefront.forms import CheckoutForm, LineForm, QuantityForm
@@ -18,7 +18,7 @@ from recommender.storefront.visitor import visitor, visitor_id
 
 
 @require_safe
-def cart(request: HttpRequest) -> HttpResponse:
+def page(request: HttpRequest) -> HttpResponse:
     me = visitor_id(request)
     lines = orders.lines(me)
     chosen = [line.item for line in reversed(lines)]
@@ -139,8 +139,8 @@ def _undo(request: HttpRequest, lines: list[CartLine]) -> dict[str, object] | No
     form = QuantityForm(request.GET)
     if not item_id or "\x00" in item_id or not form.is_valid() or any(line.item_id == item_id for line in lines):
         return None
-    item = Item.objects.filter(pk=item_id, active=True).first()
-    if item is None:
+    found = catalogue.some([item_id])
+    if not found:
         return None
     trail = sources.fields(sources.read(request.GET))
-    return {"item": item, "quantity": form.cleaned_data["quantity"], "trail": trail}
+    return {"item": found[0], "quantity": form.cleaned_data["quantity"], "trail": trail}
