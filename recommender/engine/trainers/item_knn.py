@@ -31,7 +31,7 @@ from recommender.engine.trainers.neighbours import NeighboursQuery, Told, check,
 if TYPE_CHECKING:
     from scipy.sparse import csr_matrix
 
-BLOCK_PAIRS = 8_000_000  # pairs counted at once: at most 200 MB
+BLOCK_PAIRS = 4_000_000  # pairs counted at once: at most 250 MB
 BM25_K1, BM25_B = 1.2, 0.75  # saturation and share of length normalisation, as text retrieval has them
 COUNTING = ("together", "sequence")
 WEIGHTING = ("cosine", "tfidf", "bm25")
@@ -50,13 +50,14 @@ class ItemKnnConfig:
     neighbours: int = field(default=200, metadata={"tune": (50, 200, 500)})
     """K, neighbours kept per item."""
     half_life_items: float = field(default=50.0, metadata={"tune": (0.0, 2.0, 10.0, 50.0, 100.0)})
-    """Later distinct items after which an item of a history counts half; 0 turns that off."""
+    """Later distinct items after which an item of a history counts half; 0 turns that off, as it should be where times
+    mean nothing. `sequence` wants about 2."""
     source_power: float = field(default=0.5, metadata={"tune": (0.3, 0.5, 0.75)})
     """a: how much a popular item of the history says less."""
     target_power: float = field(default=0.5, metadata={"tune": (0.1, 0.3, 0.5)})
     """b: how much a popular item is recommended less."""
     sharpness: float = field(default=1.5, metadata={"tune": (0.4, 0.7, 1.0, 1.5)})
-    """q: what similarities are raised to."""
+    """q: what similarities are raised to. `sequence` wants less, about 0.4 to 0.7, with b at 0.1 to 0.3."""
     shrinkage: float = field(default=0.0, metadata={"tune": (0.0, 0.1, 1.5)})
     """s, in parts of the average item's n: pairs of rare items, which may have met by chance, count less."""
     window: int = field(default=10, metadata={"tune": (5, 10, 20)})
@@ -82,6 +83,7 @@ class ItemKnnTrainer:
     Config = ItemKnnConfig
 
     @staticmethod
+    @np.errstate(over="ignore", invalid="ignore")  # what comes of it is looked at in the end
     def fit(data: Interactions, config: ItemKnnConfig, options: Options) -> Arrays:
         """`rows` int32 (N, K), UNKNOWN where an item has fewer neighbours; `weights` float32 (N, K), 0 there.
 

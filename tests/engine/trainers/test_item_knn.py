@@ -146,7 +146,7 @@ def test_a_fit_is_cancelled_between_blocks(monkeypatch: pytest.MonkeyPatch) -> N
 def test_numbers_too_large_to_learn_from_are_an_error_of_ours() -> None:
     data = worlds.two_groups()
     huge = Interactions.build(data.users, data.items, data.user_rows, data.item_rows, np.full(len(data), 1e30))
-    with pytest.raises(NotFinite), np.errstate(all="ignore"):
+    with pytest.raises(NotFinite):
         fit("item_knn", huge, {"power": 2.0, "weighting": "cosine", "source_power": 0.0, "target_power": 0.0})
 
 
