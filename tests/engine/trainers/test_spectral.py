@@ -11,7 +11,7 @@ from recommender.engine.trainers.spectral import SpectralConfig, SpectralQuery, 
 from tests import worlds
 from tests.contracts.trainer import TrainerContract, fit
 
-POWERS: dict[str, Any] = {"user_power": 0.3, "item_power": 0.4, "popularity": 0.2, "power": 0.5}
+POWERS: dict[str, Any] = {"user_power": 0.3, "item_power": 0.4, "popularity": 0.2, "power": 0.5, "half_life_items": 0.0}
 
 
 class TestSpectral(TrainerContract):
