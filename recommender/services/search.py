@@ -36,8 +36,10 @@ def search(query: str) -> QuerySet[Item]:
                 holds |= Q(**{f"{field}__icontains": form})
             anywhere |= holds
             score = score + Case(When(holds, then=Value(worth)), default=Value(0))
-        begins = Q(title__istartswith=word) | Q(title__icontains=f" {word}")  # "sea" means the sea before Rousseau
-        score = score + Case(When(begins, then=Value(8)), default=Value(0))
+        # "sea" means The Sea-Wolf before a Search, and both before Rousseau. A word holds no sign that a regex knows.
+        whole_word = Q(title__iregex=rf"(^|\W){word}(\W|$)")
+        begins = Q(title__istartswith=word) | Q(title__icontains=f" {word}")
+        score = score + Case(When(whole_word, then=Value(16)), When(begins, then=Value(8)), default=Value(0))
         items = items.filter(anywhere)
     plain = query[:MAX_LENGTH].replace("\x00", "").strip()  # PostgreSQL takes no NUL character
     whole = Case(When(title__iexact=plain, then=Value(100)), default=Value(0))

@@ -56,6 +56,12 @@ def test_every_word_must_occur(shelf, query, found):
     assert ids(query) == found
 
 
+def test_a_whole_word_comes_before_the_beginning_of_one(shelf):
+    for item_id, title in (("a", "Six in Search of a Part"), ("b", "The Sea-Wolf"), ("c", "Rousseau"), ("d", "Sea")):
+        Item.objects.create(id=item_id, title=title)
+    assert ids("sea") == ["d", "b", "a", "c"]
+
+
 def test_where_a_word_stands_decides_the_order(shelf):
     assert ids("mine") == ["mine", "mine-2", "germinal"]  # two titles, then a description
 
