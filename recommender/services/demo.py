@@ -121,12 +121,14 @@ def create_reader_login(name: str = "Robin Reader") -> User:
 def _begun_for(listed: Sequence[Product]) -> datetime | None:
     """The end of the year that an earlier seeding chose, read from when its items were added; None without one.
 
-    The commonest answer counts, as staff may have changed some.
+    The commonest answer counts, as staff may have changed some; it has to be most items', as another shop may have an
+    item of the same id.
     """
     age = {product.item_id: timedelta(days=product.added_days) for product in listed}
     added = Item.objects.filter(id__in=list(age)).values_list("id", "added_at")
     ends = Counter((moment + age[item_id] + timedelta(seconds=0.5)).replace(microsecond=0) for item_id, moment in added)
-    return ends.most_common(1)[0][0].astimezone(UTC) if ends else None
+    end, agreed = ends.most_common(1)[0] if ends else (None, 0)
+    return end.astimezone(UTC) if end and agreed > len(listed) / 2 else None
 
 
 @transaction.atomic

@@ -169,9 +169,11 @@ def test_ground_truth_of_another_database_does_not_count(listed):
     assert json.loads(demo.ground_truth_path().read_text())
 
 
-def test_another_shop_s_events_are_left_alone(listed):
+@pytest.mark.parametrize("item_id", ["85123A", "same-as-ours"])
+def test_another_shop_s_events_are_left_alone(listed, item_id):
     visitor = Visitor.objects.create(id="17850", kind=Visitor.Kind.EXTERNAL)
-    Event.objects.create(visitor=visitor, item=Item.objects.create(id="85123A", title="Lantern"), kind="purchase")
+    item = Item.objects.create(id=listed[0].item_id if item_id == "same-as-ours" else item_id, title="Lantern")
+    Event.objects.create(visitor=visitor, item=item, kind="purchase")
     with pytest.raises(OtherShop, match="empty database"):
         demo.seed(products=listed, **SMALL)
     assert Item.objects.count() == 1
