@@ -73,7 +73,7 @@ def measure_accuracy(
         values: Mapping[str, Any] = (configs or {}).get(name, {})
         trials: list[Trial] = []
         if tune_trials and search_space(name):
-            options = Options(seed, threads, watch(f"{name}: tuning"))
+            options = Options(seed, threads, progress=watch(f"{name}: tuning"))
             train, validation = dataset.tuning(seed)
             trials = tune(name, train, validation, k=min(ks), trials=tune_trials, base=values, options=options)
             values = trials[0].config
@@ -81,7 +81,7 @@ def measure_accuracy(
         learned_from = dataset.history if refit else dataset.train
         memory.forget_peak()
         started = time.perf_counter()
-        arrays = kind.fit(learned_from, config, Options(seed, threads, watch(f"{name}: fitting")))
+        arrays = kind.fit(learned_from, config, Options(seed, threads, progress=watch(f"{name}: fitting")))
         fitted = time.perf_counter()
         report = evaluate(
             kind.query(arrays, config), dataset.history, dataset.test, ks, seed=seed, progress=watch(f"{name}: scoring")

@@ -68,6 +68,7 @@ def join(a: Interactions, b: Interactions) -> Interactions:
         np.concatenate((a.weights, b.weights)),
         np.concatenate((a.times, b.times)),
         None if a.baskets is None or b.baskets is None else np.concatenate((a.baskets, b.baskets)),
+        a.item_features,
     )
 
 
@@ -96,7 +97,8 @@ def from_npz(train: Path, test: Path, validation: Path | None = None, name: str 
     parts = []
     for matrix in matrices:
         coo = matrix.tocoo()
-        parts.append(Interactions.build(users[0], items[0], users[1][coo.row], items[1][coo.col], coo.data))
+        times = np.zeros(coo.nnz, np.int64)  # a matrix knows no order
+        parts.append(Interactions.build(users[0], items[0], users[1][coo.row], items[1][coo.col], coo.data, times))
     held = parts[2] if validation else None
     return Dataset(name, parts[0], held, parts[1], f"train on {train.name}, test on {test.name}")
 

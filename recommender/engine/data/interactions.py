@@ -86,6 +86,8 @@ class Interactions:
     weights: NDArray[np.float32]
     times: NDArray[np.int64]
     baskets: NDArray[np.int64] | None = None
+    item_features: NDArray[np.float32] | None = None
+    """float32 (N, F): what is known of each item beside who took it; None where nothing is."""
 
     @classmethod
     def build(
@@ -97,6 +99,7 @@ class Interactions:
         weights: ArrayLike | None = None,
         times: ArrayLike | None = None,
         baskets: ArrayLike | None = None,
+        item_features: NDArray[np.float32] | None = None,
     ) -> Interactions:
         """Sort columns (E,) into place; weights default to 1 and times to the order given."""
         user = np.asarray(user_rows, dtype=np.int32)
@@ -111,6 +114,7 @@ class Interactions:
             weight[order],
             time[order],
             None if baskets is None else np.asarray(baskets, dtype=np.int64)[order],
+            item_features,
         )
 
     def __len__(self) -> int:
@@ -119,6 +123,11 @@ class Interactions:
     @property
     def shape(self) -> tuple[int, int]:
         return len(self.users), len(self.items)
+
+    @property
+    def timed(self) -> bool:
+        """Whether times tell what came first; where all are equal, they do not."""
+        return bool(len(self)) and bool(self.times.min() < self.times.max())
 
     def where(self, mask: NDArray[np.bool_]) -> Interactions:
         """The events that `mask`, bool (E,), keeps; rows keep their meaning."""

@@ -51,3 +51,31 @@ def random_split(data: Interactions, share: float, seed: int) -> tuple[Interacti
     rank[order] = np.arange(len(distinct)) - np.repeat(np.cumsum(counts) - counts, counts)
     held = (rank < np.minimum(np.round(share * counts), counts - 1)[owners])[place]
     return data.where(~held), data.where(held)
+
+
+def hold_out(data: Interactions, share: float, seed: int) -> tuple[Interactions, Interactions]:
+    """A part to learn from and one to choose by: the last `share` (0 to 1) of the events, or a random part of each
+    user's items where times say nothing."""
+    if not data.timed:
+        return random_split(data, share, seed)
+    train, held, _ = share_split(data, share)
+    return train, held
+
+
+def hold_out_last(data: Interactions, users: int, seed: int) -> tuple[Interactions, Interactions]:
+    """One event of each of up to `users` random users to stop training by, the rest to learn from.
+
+    It is the user's last, or a random one where times say nothing, of those who have two or more; only what is liked
+    and new to them is asked for.
+    """
+    random = np.random.default_rng(seed)
+    lengths = np.diff(data.indptr)
+    chosen = np.flatnonzero(lengths > 1)
+    chosen = np.sort(random.permutation(chosen)[:users])
+    places = data.indptr[chosen + 1] - 1
+    if not data.timed:
+        places = data.indptr[chosen] + random.integers(0, lengths[chosen])
+    held = np.zeros(len(data), dtype=bool)
+    held[places] = True
+    rest = data.where(~held)
+    return rest, without_known_pairs(data.where(held & (data.weights > 0)), rest)

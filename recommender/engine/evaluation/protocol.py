@@ -15,8 +15,8 @@ from recommender.engine.data.interactions import Histories, Interactions
 from recommender.engine.data.split import without_known_pairs
 from recommender.engine.errors import InvalidDataset
 from recommender.engine.evaluation.bootstrap import SAMPLES, SEED, Interval, intervals
-from recommender.engine.evaluation.metrics import PER_USER, coverage, gini, novelty
 from recommender.engine.index.exact import top_k
+from recommender.engine.metrics import PER_USER, coverage, gini, novelty
 from recommender.engine.trainers import Progress, Query, no_progress
 
 BATCH_BYTES = 64 * 2**20  # of scores held at once; masking and sorting them takes about five times as much

@@ -4,8 +4,8 @@ A trainer is a class without state. `fit` learns in a worker and may import anyt
 answers with NumPy alone.
 """
 
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass, fields
+from collections.abc import Mapping
+from dataclasses import fields
 from typing import Any, Protocol, runtime_checkable
 
 import numpy as np
@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 from recommender.engine.data.interactions import Histories, Interactions
 from recommender.engine.errors import InvalidConfig
 from recommender.engine.loading import load
+from recommender.engine.options import Options, Progress, no_progress
 
 TRAINERS = {
     "als": "recommender.engine.trainers.als.AlsTrainer",
@@ -24,20 +25,6 @@ TRAINERS = {
 }
 
 Arrays = Mapping[str, NDArray[Any]]
-Progress = Callable[[float, str], None]  # share done (0 to 1) and a word about it; may raise Cancelled
-
-
-def no_progress(share: float, message: str) -> None:
-    pass
-
-
-@dataclass(frozen=True)
-class Options:
-    """How a fit runs; nothing here shapes the result beyond the seed."""
-
-    seed: int = 42
-    threads: int = 1
-    progress: Progress = no_progress
 
 
 class Query(Protocol):
@@ -95,3 +82,17 @@ def make_config(name: str, values: Mapping[str, Any]) -> Any:
         return kind(**values)
     except TypeError as error:
         raise InvalidConfig(f"{name}: {error}.") from error
+
+
+__all__ = [
+    "TRAINERS",
+    "Arrays",
+    "KnowsNeighbours",
+    "Options",
+    "Progress",
+    "Query",
+    "Trainer",
+    "make_config",
+    "no_progress",
+    "trainer",
+]

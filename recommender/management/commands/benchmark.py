@@ -13,7 +13,7 @@ from tqdm import tqdm
 
 from recommender.engine.data.datasets import DATASETS, LAYOUTS, Dataset, from_npz, from_sequences, load_dataset
 from recommender.engine.errors import RecommenderError
-from recommender.engine.evaluation.metrics import PER_USER
+from recommender.engine.metrics import PER_USER
 from recommender.engine.trainers import TRAINERS, Progress
 from recommender.services import benchmarking
 

@@ -1,8 +1,18 @@
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
 from recommender.engine.data.interactions import Interactions
-from recommender.engine.data.split import leave_one_out, random_split, share_split, time_split, without_known_pairs
+from recommender.engine.data.split import (
+    hold_out,
+    hold_out_last,
+    leave_one_out,
+    random_split,
+    share_split,
+    time_split,
+    without_known_pairs,
+)
 from tests import worlds
 
 
@@ -71,3 +81,33 @@ def test_a_random_part_is_decided_by_its_seed() -> None:
     data = worlds.long_tail()
     first, again, other = (pairs(random_split(data, 0.2, seed)[1]) for seed in (1, 1, 2))
     assert first == again != other
+
+
+def test_hold_out_last_takes_one_new_liked_event_of_each_user() -> None:
+    data = worlds.two_groups()
+    rest, held = hold_out_last(data, 20, seed=1)
+    assert 0 < len(held) <= 20
+    assert len(np.unique(held.user_rows)) == len(held)
+    for user, item in zip(held.user_rows, held.item_rows, strict=True):
+        assert item == data.item_rows[data.indptr[user + 1] - 1]
+        assert item not in rest.item_rows[rest.user_rows == user]
+
+
+def test_hold_out_last_takes_random_events_where_times_say_nothing() -> None:
+    data = replace(worlds.two_groups(), times=np.zeros(480, np.int64))
+    _, held = hold_out_last(data, 60, seed=1)
+    assert not np.isin(held.item_rows, data.item_rows[data.indptr[1:] - 1]).all()
+
+
+def test_hold_out_last_leaves_users_of_one_event_alone() -> None:
+    rest, held = hold_out_last(worlds.one_item(), 10, seed=1)
+    assert (len(rest), len(held)) == (5, 0)
+
+
+def test_hold_out_goes_by_time_where_there_is_one() -> None:
+    data = worlds.two_groups()
+    train, held = hold_out(data, 0.2, seed=1)
+    assert train.times.max() < held.times.min()
+    train, held = hold_out(replace(data, times=np.zeros(480, np.int64)), 0.2, seed=1)
+    assert len(np.unique(train.user_rows)) == 60
+    assert len(held) > 48

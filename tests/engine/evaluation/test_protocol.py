@@ -14,7 +14,7 @@ from recommender.engine.evaluation.protocol import evaluate, paired_difference, 
 from recommender.engine.trainers import Query
 from tests import worlds
 from tests.contracts.trainer import fit
-from tests.engine.evaluation.test_metrics import looped
+from tests.engine.test_metrics import looped
 
 
 @dataclass(frozen=True)

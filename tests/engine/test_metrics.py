@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from recommender.engine.evaluation.metrics import PER_USER, coverage, gini, novelty
+from recommender.engine.metrics import PER_USER, coverage, gini, novelty
 
 # Two users, five places. The first has 3 test items, found at places 1 and 4; the second has 7, found at place 2.
 HITS = np.array([[1, 0, 0, 1, 0], [0, 1, 0, 0, 0]], dtype=bool)

@@ -1,0 +1,1 @@
+"""Learning by gradient descent: the loop and the pieces that torch trainers share."""
