@@ -38,6 +38,8 @@ def recommender_settings(app_configs: Any, **kwargs: Any) -> list[CheckMessage]:
         found.append(Error("test_share must lie between 0 and 1.", id="recommender.E005"))
     if values.history_length < 1 or values.threads < 1:
         found.append(Error("history_length and threads must be 1 or more.", id="recommender.E006"))
+    if values.device not in ("auto", "cpu", "cuda"):
+        found.append(Error(f"Unknown device {values.device!r}.", hint="auto, cpu, cuda.", id="recommender.E008"))
     directory = values.artifacts_dir
     while not directory.exists():
         directory = directory.parent

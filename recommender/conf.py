@@ -29,6 +29,8 @@ class Conf:
     """Key of engine.trainers.TRAINERS that a run uses unless told otherwise."""
     trainer_config: Mapping[str, Any] = field(default_factory=dict)
     """Settings of that trainer that differ from its defaults."""
+    device: str = "auto"
+    """Where torch trains: cpu, cuda, or auto for a GPU where there is one."""
     index: str = "auto"
     """Key of engine.index.INDEXES, or auto: exact for small catalogues, faiss for large ones."""
     threads: int = 2

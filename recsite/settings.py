@@ -3,9 +3,11 @@
 Every variable read here is described in docs/configuration.md; a test fails where one is missing there.
 """
 
+import json
 import logging
 import os
 from pathlib import Path
+from typing import Any
 
 import dj_database_url
 from celery.schedules import crontab
@@ -25,6 +27,16 @@ def env_number(name: str, default: float) -> float:
         return float(os.environ.get(name) or default)
     except ValueError:
         raise SystemExit(f"{name} must be a number, not {os.environ[name]!r}.") from None
+
+
+def env_object(name: str) -> dict[str, Any]:
+    try:
+        value = json.loads(os.environ.get(name) or "{}")
+    except ValueError:
+        value = None
+    if not isinstance(value, dict):
+        raise SystemExit(f"{name} must be a JSON object such as {{\"factors\": 96}}, not {os.environ[name]!r}.")
+    return value
 
 
 BASE_DIR = Path(__file__).resolve().parent.parent
@@ -211,6 +223,8 @@ RECOMMENDER = {
     "currency": os.environ.get("CURRENCY", "GBP"),
     "artifacts_dir": VAR_DIR / "artifacts",
     "trainer": os.environ.get("TRAINER", "als"),
+    "trainer_config": env_object("TRAINER_CONFIG"),
+    "device": os.environ.get("DEVICE", "auto"),
     "index": os.environ.get("INDEX", "auto"),
     "threads": int(env_number("TRAIN_THREADS", os.cpu_count() or 1)),
     "half_life_days": env_number("HALF_LIFE_DAYS", 180),

@@ -14,7 +14,7 @@ from django.core.management.base import SystemCheckError
 from recommender.conf import Conf, conf
 
 ROOT = Path(__file__).parent.parent
-ENVIRONMENT = re.compile(r"(?:os\.environ(?:\.get\(|\[)|env_bool\(|env_list\(|env_number\()\s*\"([A-Z_]+)\"")
+ENVIRONMENT = re.compile(r"(?:os\.environ(?:\.get\(|\[)|env_bool\(|env_list\(|env_object\(|env_number\()\s*\"([A-Z_]+)\"")
 
 
 def variables() -> set[str]:
@@ -49,6 +49,7 @@ def test_documentation_names_no_setting_that_is_gone():
         ("index", "no-such", "recommender.E004"),
         ("test_share", 1.5, "recommender.E005"),
         ("history_length", 0, "recommender.E006"),
+        ("device", "tpu", "recommender.E008"),
     ],
 )
 def test_check_refuses_a_bad_setting(settings, name, value, code):
@@ -75,6 +76,8 @@ def test_settings_are_read_once():
         ("DATABASE_URL", "nonsense://u:hidden@h/x", "DATABASE_URL"),
         ("RETRAIN_AT", "25:99", "03:30"),
         ("TRAIN_THREADS", "many", "TRAIN_THREADS"),
+        ("TRAINER_CONFIG", "factors=96", "JSON object"),
+        ("TRAINER_CONFIG", "[96]", "JSON object"),
     ],
 )
 def test_a_mistake_in_the_environment_is_one_line_that_says_what_to_do(tmp_path, name, value, word):

@@ -5,8 +5,9 @@ import shutil
 import socket
 import traceback
 from collections.abc import Mapping
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from datetime import timedelta
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -61,7 +62,7 @@ def request(
             return Run.objects.create(
                 trainer=name,
                 config=full,
-                options={"seed": 42, "threads": conf().threads, **(options or {})},
+                options={"seed": 42, "threads": conf().threads, "device": conf().device, **(options or {})},
                 requested_by=requested_by[: Run.MAX_REQUESTED_BY],
                 reason=reason[: Run.MAX_REASON],
             )
@@ -118,6 +119,7 @@ def recover() -> list[int]:
     lost.filter(tries__gte=conf().max_tries).update(
         status=Run.Status.FAILED, finished_at=now, error=f"Its worker was lost {conf().max_tries} times."
     )
+    _forget_checkpoints()
     lost.update(status=Run.Status.QUEUED, enqueued_at=None, message="Its worker was lost; waiting for another.")
     quiet = Q(enqueued_at=None) | Q(enqueued_at__lt=now - WAKE_AGAIN_AFTER)
     return list(Run.objects.filter(quiet, status=Run.Status.QUEUED).values_list("pk", flat=True))
@@ -167,7 +169,21 @@ def run(run_id: int, out_of_time: type[Exception] | tuple[type[Exception], ...] 
             _follow_up(row)
         else:
             _end(row, Run.Status.CANCELLED)
+    _forget_checkpoints()
     return Run.objects.filter(pk=run_id).first()
+
+
+def _checkpoints(row: Run) -> Path:
+    """Where a run's fits keep what they need to go on when its worker is lost; the next try finds it there."""
+    return conf().artifacts_dir / "checkpoints" / f"run-{row.pk:06d}"
+
+
+def _forget_checkpoints() -> None:
+    """Remove what runs left that no try will take up again."""
+    active = {_checkpoints(row) for row in Run.objects.filter(status__in=Run.ACTIVE)}
+    for folder in (conf().artifacts_dir / "checkpoints").glob("run-*"):
+        if folder not in active:
+            shutil.rmtree(folder, ignore_errors=True)
 
 
 def _follow_up(row: Run) -> None:
@@ -184,7 +200,12 @@ def _follow_up(row: Run) -> None:
 def _learn(row: Run, monitor: RunMonitor) -> bool:
     """From events to an artifact on disk; returns the gate's verdict."""
     config = make_config(row.trainer, row.config)
-    options = Options(seed=row.options["seed"], threads=row.options["threads"], progress=monitor.progress)
+    options = Options(
+        seed=row.options["seed"],
+        threads=row.options["threads"],
+        device=row.options.get("device", "auto"),
+        progress=monitor.progress,
+    )
     with monitor.stage("load"):
         read = event_log.read()
     with monitor.stage("clean"):
@@ -198,7 +219,7 @@ def _learn(row: Run, monitor: RunMonitor) -> bool:
         if not (train.weights > 0).any():  # a handful of events: nothing to spare for a test
             train, test = data, data.where(np.zeros(len(data), dtype=bool))
     with monitor.stage("fit"):
-        judged = _fit(row.trainer, train, config, options)
+        judged = _fit(row.trainer, train, config, replace(options, checkpoints=_checkpoints(row) / "judged"))
         baseline = _fit(BASELINE, train, make_config(BASELINE, {}), Options())
     with monitor.stage("evaluate"):
         query = trainer(row.trainer).query(judged, config)
@@ -222,7 +243,7 @@ def _learn(row: Run, monitor: RunMonitor) -> bool:
         row.gate = verdict.as_json()
         monitor.save("metrics", "gate")
     with monitor.stage("refit"):
-        arrays = _fit(row.trainer, data, config, options)
+        arrays = _fit(row.trainer, data, config, replace(options, checkpoints=_checkpoints(row) / "served"))
     with monitor.stage("write"):
         names = [f"run-{row.pk:06d}-{number}" for number in range(1, row.tries + 1)]
         for left in names:  # by earlier tries, whose workers were lost; never by later ones

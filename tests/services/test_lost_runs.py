@@ -130,3 +130,25 @@ def test_a_heart_goes_on_beating_when_the_database_was_busy(shop, conduct, monke
     with caplog.at_level(logging.WARNING):
         assert carried_out().status == "succeeded"
     assert "heartbeat" in caplog.text
+
+
+def test_what_a_lost_worker_kept_is_there_for_the_next_try_and_gone_when_the_run_ends(shop, conduct):
+    run = training.request("als", SMALL)
+    folders = []
+
+    def keep(options):
+        folders.append(options.checkpoints)
+        options.checkpoints.mkdir(parents=True)
+        if len(folders) == 1:
+            raise KeyboardInterrupt  # the worker dies; no exception a run could record
+
+    conduct(keep)
+    with pytest.raises(KeyboardInterrupt):
+        training.run(run.pk)
+    silent(run, tries=1)
+    training.recover()
+    assert folders[0].is_dir()
+    folders[0].rmdir()
+    training.run(run.pk)
+    assert folders[0] == folders[1] != folders[2]
+    assert not any(folder.exists() for folder in folders)

@@ -155,7 +155,7 @@ def test_of_requests_at_the_same_moment_one_is_queued(db):
 def test_the_sites_own_trainer_and_config_are_the_default(settings):
     settings.RECOMMENDER = {**settings.RECOMMENDER, "trainer": "als", "trainer_config": {"factors": 5}, "threads": 3}
     run = training.request()
-    assert (run.trainer, run.config["factors"], run.options) == ("als", 5, {"seed": 42, "threads": 3})
+    assert (run.trainer, run.config["factors"], run.options) == ("als", 5, {"seed": 42, "threads": 3, "device": "auto"})
     training.cancel(run.pk)
     assert training.request("popularity").config == {"count_users": True}
 
