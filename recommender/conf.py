@@ -53,6 +53,11 @@ class Conf:
     """Seconds without a heartbeat after which a running run counts as lost."""
 
     @property
+    def tuning_dir(self) -> Path:
+        """Where `manage.py tune` keeps its studies: beside the artifacts, so that web processes can read them too."""
+        return self.artifacts_dir.parent / "tuning"
+
+    @property
     def weights(self) -> EventWeights:
         return EventWeights(by_kind=dict(self.event_weights), half_life_days=self.half_life_days)
 

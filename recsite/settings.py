@@ -35,7 +35,7 @@ def env_object(name: str) -> dict[str, Any]:
     except ValueError:
         value = None
     if not isinstance(value, dict):
-        raise SystemExit(f"{name} must be a JSON object such as {{\"factors\": 96}}, not {os.environ[name]!r}.")
+        raise SystemExit(f'{name} must be a JSON object such as {{"factors": 96}}, not {os.environ[name]!r}.')
     return value
 
 
@@ -248,5 +248,8 @@ LOGGING = {
     },
     "handlers": {"stderr": {"class": "logging.StreamHandler", "formatter": "line", "filters": ["one_line"]}},
     "root": {"handlers": ["stderr"], "level": os.environ.get("LOG_LEVEL", "INFO")},
-    "loggers": {"django.server": {"level": "WARNING"}},
+    "loggers": {
+        "django.server": {"level": "WARNING"},
+        "gensim": {"level": "ERROR"},  # it tells of each of its epochs, in four lines
+    },
 }

@@ -19,12 +19,13 @@ from recommender.admin.forms import TrainForm
 from recommender.admin.lists import SteadyList
 from recommender.admin.readonly import ReadOnly
 from recommender.admin.run_actions import RunActions
+from recommender.admin.tuning import TuningPage
 from recommender.models import Publication, Run
 from recommender.services import comparison, console, publishing
 
 
 @admin.register(Run)
-class RunAdmin(ReadOnly, RunActions, SteadyList):
+class RunAdmin(ReadOnly, RunActions, TuningPage, SteadyList):
     change_list_template = "admin/recommender/run/change_list.html"
     list_display = ["number", "state", "main_metric", "trainer", "asked_by", "started"]
     list_filter = ["status", "trainer"]
@@ -109,6 +110,7 @@ class RunAdmin(ReadOnly, RunActions, SteadyList):
             "comparison": found,
             "plot": charts.interval_plot(found) if found else None,
             "stage_bars": charts.stage_bars(run.stages),
+            "choice": _choice(run.metrics.get("choice")),
             "gate_notes": [reason for reason in run.gate.get("reasons", []) if reason not in sentences],
             # Lists, because a template reads `counts.items` as the number of items.
             "counts": list(run.counts.items()),
@@ -122,3 +124,18 @@ class RunAdmin(ReadOnly, RunActions, SteadyList):
         }
         request.current_app = self.admin_site.name
         return TemplateResponse(request, "admin/recommender/run/page.html", context)
+
+
+def _choice(choice: dict[str, Any] | None) -> dict[str, Any] | None:
+    """What a run chose among, with names that a template can read."""
+    if not choice:
+        return None
+    tried = [
+        {
+            **one,
+            "figure": one["ndcg@10"],
+            "settings": ", ".join(f"{name} {value}" for name, value in one["config"].items()),
+        }
+        for one in choice.get("tried", [])
+    ]
+    return {**choice, "tried": tried}

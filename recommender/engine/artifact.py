@@ -32,7 +32,8 @@ FORMAT = 1  # raised whenever an older reader could misread what is written
 MANIFEST, SEAL = "manifest.json", "manifest.sha256"
 ASIDE = ".aside-"  # prefix of the folders written aside
 ARRAY_NAME = re.compile(r"[a-z0-9_]+(/[a-z0-9_]+)*")
-LIBRARIES = ("numpy", "scipy", "implicit", "faiss-cpu", "torch", "onnxruntime", "gensim")  # whose versions can change a result
+# Whose versions can change a result.
+LIBRARIES = ("numpy", "scipy", "implicit", "faiss-cpu", "gensim", "torch", "onnxruntime")
 
 
 @dataclass(frozen=True)

@@ -52,3 +52,11 @@ class ArtifactDamaged(RecommenderError):
 
 class InvalidDataset(RecommenderError):
     """The data set cannot be read."""
+
+
+class StudyDamaged(RecommenderError):
+    """What was tuned before cannot be read."""
+
+
+class StudyBusy(RecommenderError):
+    """Somebody is tuning this study right now."""

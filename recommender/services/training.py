@@ -24,7 +24,7 @@ from recommender.engine.evaluation import gate
 from recommender.engine.evaluation.gate import BASELINE
 from recommender.engine.evaluation.protocol import evaluate
 from recommender.engine.model import write_model
-from recommender.engine.trainers import Arrays, Options, make_config, trainer
+from recommender.engine.trainers import Arrays, Options, Settles, make_config, trainer
 from recommender.models import Run
 from recommender.services import event_log, publishing
 from recommender.services.errors import RunActive, UnknownRun
@@ -240,6 +240,10 @@ def _learn(row: Run, monitor: RunMonitor) -> bool:
             BASELINE: floor.as_json(),
             "cutoff": event_log.moment(cutoff).isoformat(),
         }
+        kind = trainer(row.trainer)
+        if isinstance(kind, Settles):  # what was judged is what will serve
+            row.metrics["choice"] = kind.described(judged)
+            config = kind.settled(judged, config)
         row.gate = verdict.as_json()
         monitor.save("metrics", "gate")
     with monitor.stage("refit"):

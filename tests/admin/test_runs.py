@@ -150,6 +150,24 @@ def test_page_compares_with_the_live_run_and_popularity(console: Client, finishe
     assert "1 Mar 2026" in html
 
 
+def test_page_shows_what_was_chosen_among(console: Client, finished: Callable[..., Run]) -> None:
+    run = finished()
+    assert "What was chosen" not in console.get(url("change", run)).content.decode()
+    tried = [
+        {"name": "blend", "trainer": "blend", "config": {}, "tuned": False, "ndcg@10": 0.31236, "seconds": 4.25},
+        {"name": "ease", "trainer": "ease", "config": {"power": 0.5}, "tuned": True, "ndcg@10": 0.3, "seconds": 61.0},
+    ]
+    parts = [{"name": "ease", "weight": 0.625}, {"name": "als", "weight": 0.375}]
+    run.metrics["choice"] = {"trainer": "blend", "name": "blend", "parts": parts, "users": 3456, "tried": tried}
+    run.save()
+    html = console.get(url("change", run)).content.decode()
+    for text in ("What was chosen", "ease 0.63, als 0.38", "3,456 users", "0.3124", "power 0.5", "61.0", "tuned"):
+        assert text in html
+    run.metrics["choice"] = {"trainer": "blend", "parts": parts}  # a blend that was asked for, not chosen
+    run.save()
+    assert "blend: ease 0.63, als 0.38" in console.get(url("change", run)).content.decode()
+
+
 def test_viewers_see_the_page_without_buttons(staff: Callable[..., Client], finished: Callable[..., Run]) -> None:
     html = staff("view_run").get(url("change", finished())).content.decode()
     assert "Publish…" not in html

@@ -1,13 +1,13 @@
 """The event table as arrays."""
 
 import uuid
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 
 import numpy as np
 import pytest
 
 from recommender.engine.errors import NoData
-from recommender.models import Event
+from recommender.models import Event, Item
 from recommender.services import event_log, people
 from tests.services.conftest import START, purchases
 
@@ -97,3 +97,57 @@ def test_two_visitors_with_the_same_session_name_have_two_baskets(items):
 def test_a_purchase_without_a_session_is_no_basket(items):
     log = happened(("ada", "sea-00", "purchase", 0))
     assert len(event_log.purchases(log, event_log.interactions(log))) == 0
+
+
+def test_moments_of_one_second_keep_their_order_and_seconds_are_not_rounded(items):
+    """Recorded late first, and at every kind of fraction that a database writes."""
+    people.ensure("ada")
+    for item, microseconds in (("sea-02", 999_999), ("sea-01", 500), ("sea-00", 0)):
+        at = START + timedelta(microseconds=microseconds)
+        Event.objects.create(visitor_id="ada", item_id=item, kind="view", occurred_at=at)
+    log = event_log.read()
+    assert list(log.item_ids) == ["sea-00", "sea-01", "sea-02"]
+    assert log.times.tolist() == [int(START.timestamp())] * 3
+
+
+def test_events_of_one_moment_stay_in_the_order_of_recording(items):
+    log = happened(("ada", "sea-02", "view", 0), ("ada", "sea-00", "view", 0), ("bob", "sea-01", "view", 0))
+    assert list(log.item_ids) == ["sea-02", "sea-00", "sea-01"]
+
+
+def test_many_rows_are_read_in_parts(items, monkeypatch):
+    monkeypatch.setattr(event_log, "CHUNK", 2)
+    log = happened(*((f"v{n % 3}", f"sea-0{n % 2}", "view", n) for n in range(5)), value=2.0)
+    assert list(log.visitor_ids) == ["v0", "v1", "v2", "v0", "v1"]
+    assert log.values.tolist() == [2.0] * 5 and log.times.dtype == np.int64
+    assert log.visitor_ids[0] is log.visitor_ids[3]  # one string for equal ones
+
+
+def test_times_before_1970_are_read(items):
+    people.ensure("ada")
+    at = datetime(1969, 12, 31, 23, 59, 58, 250_000, tzinfo=UTC)
+    Event.objects.create(visitor_id="ada", item_id="sea-00", kind="view", occurred_at=at)
+    assert event_log.read().times.tolist() == [-2]
+
+
+def test_items_are_described_by_what_the_catalogue_shares(items):
+    log = happened(("ada", "sea-00", "view", 0), ("ada", "sea-01", "like", 1), ("bob", "hill-00", "view", 2))
+    told = {"sea-00": {"tags": ["blue", "calm"], "pages": 12}, "sea-01": {"tags": ["blue"], "signed": True},
+            "hill-00": {"signed": True, "motto": "only here"}}  # fmt: skip
+    for item, attributes in told.items():
+        Item.objects.filter(pk=item).update(attributes=attributes, creator="Ann" if item == "hill-00" else "Bob")
+    data = event_log.interactions(log)
+    columns = {item: tuple(row) for item, row in zip(data.items.all, data.item_features.tolist(), strict=True)}
+    shared = {  # in falling order of items, then by name; only two of the three share each
+        "category sea": ("sea-00", "sea-01"),
+        "creator Bob": ("sea-00", "sea-01"),
+        "signed True": ("hill-00", "sea-01"),
+        "tags blue": ("sea-00", "sea-01"),
+    }
+    assert columns == {item: tuple(float(item in own) for own in shared.values()) for item in told}
+
+
+def test_a_catalogue_that_tells_nothing_gives_no_features(items):
+    log = happened(("ada", "sea-00", "view", 0), ("ada", "hill-01", "like", 1))
+    Item.objects.update(attributes={}, creator="", category=None)
+    assert event_log.interactions(log).item_features is None

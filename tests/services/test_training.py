@@ -88,6 +88,19 @@ def test_progress_rises_while_it_works(judged, conduct):
     assert (status, stage, message) == ("running", "fit", "at 0.1") and 0 < share < later < 1
 
 
+def test_what_was_chosen_is_recorded_and_served_without_choosing_again(judged):
+    run = carried_out("auto", {"candidates": ["popularity", "item_knn"], "trials": 1, "blend": False})
+    assert (run.status, run.error) == ("succeeded", "")
+    choice = run.metrics["choice"]
+    assert choice["trainer"] == choice["tried"][0]["trainer"] == "item_knn"
+    assert [set(one) >= {"name", "ndcg@10", "seconds"} for one in choice["tried"]] == [True] * 3
+    json.dumps(run.metrics, allow_nan=False)
+    model = open_model(conf().artifacts_dir / run.artifact)
+    assert model.manifest["config"]["choice"]["tried"] == choice["tried"]  # the seconds too: it was not done again
+    assert run.config["choice"] == {}  # what was asked for stays as it was
+    assert serving.recommend("sea-fan-0", 3).tier == "model"
+
+
 def test_a_run_the_gate_refuses_is_kept_but_not_published(judged, conduct):
     live = carried_out()
     conduct(vectors=np.ones((20, 8), np.float32))

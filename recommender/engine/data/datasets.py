@@ -5,9 +5,10 @@ same ids. Nothing is downloaded.
 """
 
 import gzip
+import json
 import os
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, replace
 from functools import cached_property
 from itertools import pairwise
 from pathlib import Path
@@ -16,6 +17,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
+from recommender.engine.data.features import multi_hot
 from recommender.engine.data.interactions import Ids, Interactions
 from recommender.engine.data.split import leave_one_out, random_split, share_split, time_split
 from recommender.engine.errors import InvalidDataset
@@ -140,7 +142,8 @@ def _ml_1m(root: Path) -> Dataset:
     train, validation, test = (
         Interactions.build(users, items, user_rows[rows], item_rows[rows], times=rows) for rows in folds
     )
-    return _checked(Dataset("ml-1m", train, validation, test, "train fold 0, validation fold 1, test fold 2"))
+    dataset = Dataset("ml-1m", train, validation, test, "train fold 0, validation fold 1, test fold 2")
+    return _described(_checked(dataset), _movie_words(root / "ml-1m" / "movies.tsv"))
 
 
 def _ml_1m_sequences(root: Path) -> Dataset:
@@ -155,7 +158,8 @@ def _gowalla(root: Path) -> Dataset:
 
 
 def _beauty(root: Path) -> Dataset:
-    return from_sequences(root / "beauty" / "Beauty.txt.gz", "users", "beauty")
+    dataset = from_sequences(root / "beauty" / "Beauty.txt.gz", "users", "beauty")
+    return _described(dataset, _attributes(root / "beauty" / "Beauty_item2attributes.json.gz"))
 
 
 def _online_retail(root: Path) -> Dataset:
@@ -189,6 +193,35 @@ def _sequences(name: str, users: NDArray[Any], items: NDArray[Any], protocol: st
     history, test = leave_one_out(Interactions.build(user_ids, item_ids, user_rows, item_rows))
     train, validation = leave_one_out(history)
     return _checked(Dataset(name, train, validation if len(validation) else None, test, protocol, cut="last"))
+
+
+def _described(dataset: Dataset, words: Mapping[str, Iterable[str]]) -> Dataset:
+    """With item features of each item's `words`, by its id."""
+    features = multi_hot([words.get(item, ()) for item in dataset.train.items.all])
+    parts = (dataset.train, dataset.validation, dataset.test)
+    train, validation, test = (None if part is None else replace(part, item_features=features) for part in parts)
+    assert train is not None and test is not None
+    return replace(dataset, train=train, validation=validation, test=test)
+
+
+def _movie_words(path: Path) -> Mapping[str, list[str]]:
+    """Genres and the half decade of each film; none where the file is not there."""
+    if not path.is_file():
+        return {}
+    found = {}
+    for line in path.read_text(encoding="utf-8").splitlines()[1:]:
+        movie, _, year, genres = line.split("\t")
+        found[movie] = [*genres.split(), f"from {int(year) // 5 * 5}"] if year.isdigit() else genres.split()
+    return found
+
+
+def _attributes(path: Path) -> Mapping[str, list[str]]:
+    """Attributes of each item; none where the file is not there."""
+    if not path.is_file():
+        return {}
+    return {
+        item: [str(number) for number in own] for item, own in json.loads(gzip.decompress(path.read_bytes())).items()
+    }
 
 
 def _numbered(size: int) -> tuple[Ids, NDArray[np.int32]]:

@@ -18,10 +18,18 @@ from recommender.engine.options import Options, Progress, no_progress
 
 TRAINERS = {
     "als": "recommender.engine.trainers.als.AlsTrainer",
+    "auto": "recommender.engine.trainers.auto.AutoTrainer",
+    "blend": "recommender.engine.trainers.blend.BlendTrainer",
+    "bpr": "recommender.engine.trainers.bpr.BprTrainer",
     "ease": "recommender.engine.trainers.ease.EaseTrainer",
+    "item2vec": "recommender.engine.trainers.item2vec.Item2vecTrainer",
     "item_knn": "recommender.engine.trainers.item_knn.ItemKnnTrainer",
+    "lmf": "recommender.engine.trainers.lmf.LmfTrainer",
+    "matrix": "recommender.engine.trainers.matrix.MatrixTrainer",
     "popularity": "recommender.engine.trainers.popularity.PopularityTrainer",
+    "sasrec": "recommender.engine.trainers.sasrec.SasrecTrainer",
     "spectral": "recommender.engine.trainers.spectral.SpectralTrainer",
+    "two_tower": "recommender.engine.trainers.two_tower.TwoTowerTrainer",
 }
 
 Arrays = Mapping[str, NDArray[Any]]
@@ -49,6 +57,20 @@ class KnowsNeighbours(Protocol):
 
     def neighbours(self, item_row: int, k: int) -> tuple[NDArray[np.int32], NDArray[np.float32]]:
         """Up to K other items, best first, with scores above 0: rows int32 (K,), scores float32 (K,)."""
+
+
+@runtime_checkable
+class Settles(Protocol):
+    """What a trainer may also be, that chooses while it learns (which parts, which weights)."""
+
+    @staticmethod
+    def settled(arrays: Arrays, config: Any) -> Any:
+        """The config that learns what was chosen once more, from other data, without choosing again."""
+
+    @staticmethod
+    def described(arrays: Arrays) -> dict[str, Any]:
+        """What was chosen, as JSON: `trainer`; `parts` with their `weight`, where several are mixed; `users` that were
+        asked; `tried`, best first, each with `name`, `ndcg@10` and `seconds`."""
 
 
 class Trainer(Protocol):
@@ -91,6 +113,7 @@ __all__ = [
     "Options",
     "Progress",
     "Query",
+    "Settles",
     "Trainer",
     "make_config",
     "no_progress",

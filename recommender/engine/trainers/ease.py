@@ -12,24 +12,28 @@ Dislikes are learned from: two items disliked by the same users go together, one
 with a dislike, what the item would have raised falls.
 
 Fitting costs O(M^3) for the M items that anyone took, and 4 M^2 bytes for the one matrix that is inverted in place: 4 s
-and 55 MB at 3,700 items, 30 s and 560 MB at 12,100 on two cores. A catalogue beyond `memory_mib` is refused.
+and 55 MB at 3,700 items, 30 s and 560 MB at 12,100 on two cores. Where those bytes exceed `memory_mib`, every item is
+predicted from `predictors` others only (see sparse_inverse), in time and memory that grow with the items that are.
 """
 
+from collections.abc import Iterator
 from dataclasses import dataclass, field
+from itertools import pairwise
 from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
 
 from recommender.engine.data.interactions import UNKNOWN, Interactions
-from recommender.engine.errors import NoData, NotFinite, TooLarge
-from recommender.engine.trainers import Arrays, Options, Progress, neighbours
+from recommender.engine.errors import InvalidConfig, NoData, NotFinite, TooLarge
+from recommender.engine.trainers import Arrays, Options, Progress, neighbours, sparse_inverse
 from recommender.engine.trainers.neighbours import NeighboursQuery, check, strengths
 
 if TYPE_CHECKING:
     from scipy.sparse import csr_matrix
 
 BLOCK = 256  # rows eliminated at once: products large enough to be fast, steps short enough to be cancelled
+METHODS = ("auto", "exact", "sparse")
 MIB = 2**20
 
 
@@ -47,8 +51,14 @@ class EaseConfig:
     where times mean nothing."""
     neighbours: int = 500
     """K, weights kept per item."""
+    method: str = "auto"
+    """`exact`: the inverse of the full matrix. `sparse`: each item predicted from some others only, for large
+    catalogues. `auto`: exact where that fits in memory_mib."""
+    predictors: int = 200
+    """S, the items that one is predicted from by the sparse method. Time grows with its square or more."""
     memory_mib: int = 4096
-    """What the matrix may take at most; 4096 is enough for 32 thousand items."""
+    """What learning may take at most, by its own estimate; 4096 is enough for the exact inverse over 32 thousand
+    items."""
 
     def __post_init__(self) -> None:
         check("regularization", self.regularization, 1e-3)
@@ -56,6 +66,9 @@ class EaseConfig:
         check("user_power", self.user_power, 0, 2)
         check("half_life_items", self.half_life_items, 0)
         check("neighbours", self.neighbours, 1, 100_000, whole=True)
+        if self.method not in METHODS:
+            raise InvalidConfig(f"method must be one of {', '.join(METHODS)}.")
+        check("predictors", self.predictors, 1, 10_000, whole=True)
         check("memory_mib", self.memory_mib, 1, whole=True)
 
 
@@ -75,27 +88,16 @@ class EaseTrainer:
             raise NoData()
         taken.data = strengths(taken.data, config.power)
         active = np.flatnonzero(np.bincount(taken.indices, minlength=taken.shape[1])).astype(np.int32)
-        needed = 4 * len(active) ** 2 // MIB
-        if needed > config.memory_mib:
-            raise TooLarge(
-                f"EASE over {len(active)} items takes {needed} MiB, {config.memory_mib} are allowed (memory_mib). "
-                "item_knn and als need no such matrix."
-            )
-        n, k = taken.shape[1], max(1, min(config.neighbours, len(active) - 1))
-        rows, weights = np.full((n, k), UNKNOWN, np.int32), np.zeros((n, k), np.float32)
+        method = _method(taken, len(active), config)
+        k = max(1, min(config.neighbours, len(active) - 1))
         with threadpool_limits(limits=options.threads), np.errstate(over="ignore", invalid="ignore"):
-            matrix = _gram(taken[:, active], config.user_power)
-            options.progress(0.05, f"{len(active)} items")
-            matrix[np.diag_indices(len(active))] += config.regularization * np.diag(matrix).mean()
-            _invert_negative(matrix, lambda share, message: options.progress(0.05 + 0.85 * share, message))
-        scale = -np.diag(matrix).copy()
-        for row, item in enumerate(active):
-            if row % BLOCK == 0:
-                options.progress(0.9 + 0.1 * row / len(active), "keeping the largest weights")
-            line = matrix[row] / scale
-            line[row] = 0
-            found, weights[item] = neighbours.best(np.arange(len(active), dtype=np.int32), line, k)
-            rows[item] = np.where(found == UNKNOWN, UNKNOWN, active[found])
+            lines = (_exact if method == "exact" else _sparse)(taken[:, active], config, options)
+            rows, weights = np.full((taken.shape[1], k), UNKNOWN, np.int32), np.zeros((taken.shape[1], k), np.float32)
+            for row, (targets, line) in enumerate(lines):
+                if row % BLOCK == 0:
+                    options.progress(0.9 + 0.1 * row / len(active), "keeping the largest weights")
+                found, weights[active[row]] = neighbours.best(targets, line, k)
+                rows[active[row]] = np.where(found == UNKNOWN, UNKNOWN, active[found])
         if not np.isfinite(weights).all():
             raise NotFinite("Raise regularization or lower power.")
         options.progress(1.0, "done")
@@ -106,14 +108,61 @@ class EaseTrainer:
         return neighbours.query(arrays, config.power, config.half_life_items)
 
 
-def _gram(taken: "csr_matrix", user_power: float) -> NDArray[np.float32]:
-    """X' D X, float32 (M, M), a block of rows at a time: the sparse product of all would take three times as much."""
-    m = taken.shape[1]
-    lengths = np.maximum(np.diff(taken.indptr), 1).astype(np.float32)
-    weighed = taken.multiply((lengths / lengths.mean())[:, None] ** -user_power).T.tocsr()
-    result = np.empty((m, m), dtype=np.float32)
+Line = tuple[NDArray[np.int32], NDArray[np.float32]]  # items an item speaks for, ascending, and its weights there
+
+
+def _method(taken: "csr_matrix", items: int, config: EaseConfig) -> str:
+    """Which of exact and sparse `config` wants and memory holds. Raises TooLarge."""
+    exact = 4 * items**2 // MIB
+    if config.method != "sparse" and exact <= config.memory_mib:
+        return "exact"
+    sparse = sparse_inverse.memory_bytes(taken, items, config.predictors) // MIB
+    if config.method != "exact" and sparse <= config.memory_mib:
+        return "sparse"
+    raise TooLarge(
+        f"EASE over {items} items takes {exact} MiB by the exact method and {sparse} by the sparse one, "
+        f"{config.memory_mib} are allowed (memory_mib). Fewer predictors take less; "
+        "item_knn and als need no such matrix."
+    )
+
+
+def _exact(taken: "csr_matrix", config: EaseConfig, options: Options) -> Iterator[Line]:
+    """Each row of W, whole: every taken column with something in it, (U, M)."""
+    m, weighed = taken.shape[1], _weighed(taken, config.user_power)
+    matrix = np.empty((m, m), dtype=np.float32)  # the sparse product of all at once would take three times as much
+    by_item = weighed.T.tocsr()
     for start in range(0, m, BLOCK):
-        result[start : start + BLOCK] = (weighed[start : start + BLOCK] @ taken).toarray()
+        matrix[start : start + BLOCK] = (by_item[start : start + BLOCK] @ weighed).toarray()
+    options.progress(0.05, f"{m} items")
+    matrix[np.diag_indices(m)] += config.regularization * np.diag(matrix).mean()
+    _invert_negative(matrix, lambda share, message: options.progress(0.05 + 0.85 * share, message))
+    scale, everyone = -np.diag(matrix).copy(), np.arange(m, dtype=np.int32)
+    for row in range(m):
+        line = matrix[row] / scale
+        line[row] = 0
+        yield everyone, line
+
+
+def _sparse(taken: "csr_matrix", config: EaseConfig, options: Options) -> Iterator[Line]:
+    """Each row of the approximate W."""
+    m, weighed = taken.shape[1], _weighed(taken, config.user_power)
+    ridge = config.regularization * float(weighed.power(2).sum()) / m
+    full, others = 4 * m**2 // MIB, min(config.predictors, m - 1)
+    options.progress(0.0, f"{m} items, each from {others} others; the exact inverse would take {full} MiB")
+    by_target = sparse_inverse.columns(
+        weighed, ridge, config.predictors, lambda share, message: options.progress(0.9 * share, message)
+    )
+    w = by_target.T.tocsr()
+    del by_target
+    for low, high in pairwise(w.indptr):
+        yield w.indices[low:high], w.data[low:high]
+
+
+def _weighed(taken: "csr_matrix", user_power: float) -> "csr_matrix":
+    """D^(1/2) X, float32 (U, M)."""
+    lengths = np.maximum(np.diff(taken.indptr), 1).astype(np.float32)
+    result = taken.copy()
+    result.data *= np.repeat((lengths / lengths.mean()) ** np.float32(-user_power / 2), np.diff(taken.indptr))
     return result
 
 

@@ -6,6 +6,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
+import pandas as pd
 import pytest
 from scipy.sparse import coo_matrix, csr_matrix, save_npz
 
@@ -171,6 +172,33 @@ def test_a_table_that_is_none_is_refused(tmp_path: Path) -> None:
     (tmp_path / "ml-1m" / "ratings.parquet").write_bytes(b"PAR1")
     with pytest.raises(InvalidDataset, match="ratings"):
         load_dataset("ml-1m", tmp_path)
+
+
+def test_films_bring_genres_and_half_decades(tmp_path: Path) -> None:
+    folder = tmp_path / "ml-1m"
+    folder.mkdir()
+    columns = {"user": [1, 1, 2, 2, 3], "movie_id": [7, 10, 8, 9, 7], "rating": [5] * 5, "fold": [0, 0, 0, 1, 2]}
+    pd.DataFrame(columns).to_parquet(folder / "ratings.parquet")
+    assert load_dataset("ml-1m", tmp_path).train.item_features is None
+    header = "item_id:token\tmovie_title:token_seq\trelease_year:token\tgenre:token_seq"
+    films = ["7\tA\t1995\tDrama War", "8\tB\t1999\tDrama", "9\tC\t2001\tDrama", "10\tD\t\tWar"]
+    (folder / "movies.tsv").write_text("\n".join([header, *films]))
+    dataset = load_dataset("ml-1m", tmp_path)
+    assert dataset.validation is not None
+    for part in (dataset.train, dataset.validation, dataset.test, dataset.history):
+        assert part.item_features is not None
+        told = dict(zip(part.items.all, part.item_features.tolist(), strict=True))  # Drama, War, from 1995
+        assert told == {"7": [1, 1, 1], "8": [1, 0, 1], "9": [1, 0, 0], "10": [0, 1, 0]}
+
+
+def test_beauty_brings_attributes(tmp_path: Path) -> None:
+    folder = tmp_path / "beauty"
+    folder.mkdir()
+    (folder / "Beauty.txt.gz").write_bytes(gzip.compress(b"1 1 2 3\n2 2 1 3\n"))
+    (folder / "Beauty_item2attributes.json.gz").write_bytes(gzip.compress(b'{"1": [5, 6], "3": [5], "2": [7]}'))
+    dataset = load_dataset("beauty", tmp_path)
+    assert dataset.train.item_features is not None
+    assert dataset.train.item_features.tolist() == [[1], [0], [1]]
 
 
 REAL = {

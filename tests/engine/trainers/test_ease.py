@@ -1,5 +1,5 @@
 from dataclasses import asdict
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 import pytest
@@ -77,10 +77,47 @@ def test_items_that_nobody_took_cost_nothing_and_say_nothing() -> None:
     assert (arrays["rows"][[0, 30]] == UNKNOWN).all()
 
 
-def test_what_does_not_fit_is_refused_before_it_starts() -> None:
+def test_a_catalogue_beyond_memory_gets_the_sparse_inverse_and_says_so() -> None:
+    data = worlds.long_tail(users=400, items=2000)
+    said: list[str] = []
+    options = Options(progress=lambda share, message: said.append(message))
+    arrays = {}
+    for method, allowed in (("auto", 10), ("exact", 10), ("auto", 2), ("sparse", 10)):
+        said.clear()
+        config = EaseConfig(method=method, memory_mib=allowed, predictors=2)
+        arrays[method, allowed] = EaseTrainer.fit(data, config, options)
+        sparse = method == "sparse" or allowed == 2
+        assert any("the exact inverse would take" in message for message in said) == sparse
+    np.testing.assert_array_equal(arrays["auto", 10]["weights"], arrays["exact", 10]["weights"])
+    np.testing.assert_array_equal(arrays["auto", 2]["weights"], arrays["sparse", 10]["weights"])
+    assert not np.array_equal(arrays["auto", 10]["weights"], arrays["auto", 2]["weights"])
+
+
+def test_the_sparse_method_with_all_predictors_answers_as_the_exact_one() -> None:
+    random = np.random.default_rng(1)  # everybody takes half of all, so that each two items share a user
+    users, items = np.nonzero(random.random((200, 30)) < 0.5)
+    data = Interactions.build(
+        worlds.numbered(200, "u"), worlds.numbered(33, "i"), users, items, random.choice([-1.0, 1.0, 2.0], len(users))
+    )
+    exact, sparse = (fit("ease", data, {"method": method, "power": 0.5}) for method in ("exact", "sparse"))
+    np.testing.assert_allclose(sparse.scores(data.histories()), exact.scores(data.histories()), atol=1e-4)
+
+
+class TestSparseEase(TrainerContract):
+    name = "ease"
+    config: ClassVar = {"method": "sparse", "predictors": 12}
+
+
+@pytest.mark.parametrize("method", ["auto", "exact", "sparse"])
+def test_what_does_not_fit_is_refused_before_it_starts(method: str) -> None:
     data = worlds.long_tail(users=2000, items=800)
+
+    def never(share: float, message: str) -> None:
+        raise AssertionError("started")
+
+    config = EaseConfig(method=method, memory_mib=1)
     with pytest.raises(TooLarge, match="item_knn"):
-        fit("ease", data, {"memory_mib": 1})
+        EaseTrainer.fit(data, config, Options(progress=never))
 
 
 def test_an_inverse_is_cancelled_between_blocks(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -118,7 +155,15 @@ def test_numbers_too_large_to_learn_from_are_an_error_of_ours() -> None:
 
 @pytest.mark.parametrize(
     "wrong",
-    [{"regularization": 0}, {"power": float("nan")}, {"neighbours": 0}, {"user_power": -1}, {"memory_mib": 0.5}],
+    [
+        {"regularization": 0},
+        {"power": float("nan")},
+        {"neighbours": 0},
+        {"user_power": -1},
+        {"memory_mib": 0.5},
+        {"method": "dense"},
+        {"predictors": 0},
+    ],
 )
 def test_settings_out_of_range_are_refused(wrong: dict[str, Any]) -> None:
     with pytest.raises(InvalidConfig):

@@ -19,6 +19,11 @@ class TestSpectral(TrainerContract):
     config: ClassVar = {"factors": 2}
 
 
+class TestSpectralWithRegression(TrainerContract):
+    name = "spectral"
+    config: ClassVar = {"factors": 2, "regression": 0.2, "predictors": 12}
+
+
 @pytest.fixture(scope="module")
 def weighed() -> Interactions:
     """No taste but chance, weights of all sizes, a fifth of them negative, and repeats."""
@@ -38,16 +43,31 @@ def dense(data: Interactions, config: SpectralConfig) -> np.ndarray:
     s, x, v = b.T @ b / x[-1], x[::-1][: config.factors] / x[-1], v[:, ::-1][:, : config.factors]
     np.fill_diagonal(s, 0)
     s += (v * (config.low_pass * x**config.sharpness - x)) @ v.T
-    return s * d_i**config.popularity / d_i[:, None] ** config.popularity
+    return s * d_i**config.popularity / d_i[:, None] ** config.popularity + config.regression * regression(
+        liked, config
+    )
+
+
+def regression(liked: np.ndarray, config: SpectralConfig) -> np.ndarray:
+    """max(W, 0) (N, N), each item predicted from all that share a user with it."""
+    lengths = (liked > 0).sum(axis=1)
+    gram = liked.T @ (liked * (np.maximum(lengths, 1) / lengths.mean())[:, None] ** -0.25)
+    lambda_ = config.ridge * np.diag(gram)[np.diag(gram) > 0].mean()
+    w = np.zeros_like(gram)
+    for item in range(len(gram)):
+        others = np.flatnonzero((gram[item] > 0) & (np.arange(len(gram)) != item))
+        part = gram[np.ix_(others, others)] + lambda_ * np.eye(len(others))
+        w[others, item] = np.linalg.solve(part, gram[others, item])
+    return np.maximum(w, 0)
 
 
 @pytest.mark.parametrize("factors", [0, 5, 20])
-@pytest.mark.parametrize("sharpness", [0.0, 0.5])
+@pytest.mark.parametrize(("sharpness", "share"), [(0.0, 0.0), (0.5, 0.0), (0.5, 0.3)])
 def test_scores_are_what_the_equation_says(
-    weighed: Interactions, factors: int, sharpness: float, monkeypatch: pytest.MonkeyPatch
+    weighed: Interactions, factors: int, sharpness: float, share: float, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(spectral, "BLOCK_PAIRS", 500)  # so that S is made of many blocks
-    config = SpectralConfig(factors=factors, sharpness=sharpness, low_pass=0.6, **POWERS)
+    config = SpectralConfig(factors=factors, sharpness=sharpness, low_pass=0.6, regression=share, **POWERS)
     query = SpectralTrainer.query(SpectralTrainer.fit(weighed, config, Options(threads=2)), config)
     history = weighed.matrix.toarray().astype(np.float64)
     powered = np.sign(history) * np.abs(history) ** 0.5
@@ -153,6 +173,15 @@ def test_what_does_not_fit_in_memory_is_refused_before_it_starts(weighed: Intera
     assert SpectralTrainer.fit(weighed, SpectralConfig(factors=8, memory_mib=small), Options())
 
 
+def test_the_regression_s_memory_counts(weighed: Interactions, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(spectral, "MIB", 1)
+    without, some, more = (
+        memory_mib(weighed, SpectralConfig(regression=share, predictors=size))
+        for share, size in ((0.0, 80), (0.1, 8), (0.1, 80))
+    )
+    assert without < some < more
+
+
 def test_numbers_too_large_to_learn_from_are_an_error_of_ours() -> None:
     data = worlds.two_groups()
     weights = np.where(np.arange(len(data)) % 3, 1, 3e38)
@@ -165,7 +194,8 @@ def test_numbers_too_large_to_learn_from_are_an_error_of_ours() -> None:
     "wrong",
     [{"factors": -1}, {"factors": 8.5}, {"neighbours": -1}, {"low_pass": -0.1},
      {"low_pass": float("inf")}, {"sharpness": -1}, {"user_power": float("nan")}, {"item_power": 3},
-     {"popularity": -3}, {"power": -1}, {"memory_mib": 0}],
+     {"popularity": -3}, {"power": -1}, {"memory_mib": 0},
+     {"regression": -0.1}, {"ridge": 0}, {"predictors": 0}],
 )  # fmt: skip
 def test_settings_out_of_range_are_refused(wrong: dict[str, Any]) -> None:
     with pytest.raises(InvalidConfig):

@@ -1,0 +1,276 @@
+"""Auto: which trainer suits these events? Learned by trying, within a time.
+
+1. Events are held out: those given for it, or the last in time, or random ones where times say nothing.
+2. Presets (`presets.py`) are fitted on the rest in order of cost and judged by NDCG@10 of the events held out.
+3. What time is left goes into the settings of the two best: one or two at a time are changed to other values that their
+   configs name ("tune"), and a change is kept where it is better.
+4. The best of each family are blended (`blend`), with the fits there are.
+5. Of those that are as good as the best, the cheapest is taken, and fitted once more on everything.
+
+As good is what is within a quarter of a percent of the best and, by a paired bootstrap over users, cannot be told from
+it; so that a blend of four is not served for what is chance, and next to nothing is given away for being cheap.
+
+The time limits the choice; the last fit takes what it takes. The same seed and data choose the same where the time
+is enough for all there is to try; where it is not, what fits into it depends on the machine.
+"""
+
+import json
+import time
+from collections.abc import Iterator, Mapping
+from dataclasses import asdict, dataclass, field, fields, replace
+from typing import Any
+
+import numpy as np
+
+from recommender.engine.data.interactions import Interactions
+from recommender.engine.errors import Cancelled, InvalidConfig, RecommenderError
+from recommender.engine.trainers import TRAINERS, Arrays, Options, Query, make_config, trainer
+from recommender.engine.trainers import blend as blending
+from recommender.engine.trainers.attempts import KEPT, Entry, OutOfTime, Search, key_of
+from recommender.engine.trainers.blend import BlendConfig, BlendTrainer, Part
+from recommender.engine.trainers.neighbours import check
+from recommender.engine.trainers.parts import cut, mix, rising, settings_of, within
+from recommender.engine.trainers.presets import PRESETS
+
+TRYING, TUNING = 0.6, 0.85  # of the time, by when presets and settings have been tried; the blend has the rest
+LEADERS = 2  # trainers whose settings are searched, where
+CONTENDER = 0.9  # of the best figure is what the other reaches
+SECOND_CHANGE = 0.35  # how often two settings are changed at once, which gets past what one change at a time cannot
+
+
+@dataclass(frozen=True)
+class AutoConfig:
+    minutes: float = 10.0
+    """What the choice may take; the fit on everything that follows comes on top."""
+    candidates: tuple[str, ...] = ()
+    """Presets or trainers to choose among; empty for all presets."""
+    trials: int = 40
+    """Settings tried at most beyond the presets' own."""
+    blend: bool = True
+    """Whether a blend of the best is a candidate."""
+    share: float = 0.15
+    """Of the events (or of each user's items, where times say nothing) held out to judge by, where no events are given
+    for it."""
+    users: int = 6000
+    """Users at most that are asked to judge a candidate."""
+    choice: Mapping[str, Any] = field(default_factory=dict)
+    """What was chosen before, as `describe` says it; fitted without choosing again."""
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "candidates", tuple(self.candidates))  # which JSON has as a list
+        object.__setattr__(self, "choice", dict(self.choice))
+        check("minutes", self.minutes, 0.0)
+        check("trials", self.trials, 0, whole=True)
+        check("share", self.share, 0.01, 0.5)
+        check("users", self.users, 1, whole=True)
+        if not isinstance(self.blend, bool):
+            raise InvalidConfig("blend must be true or false.")
+        known = {name for name, preset in PRESETS.items() if preset.trainer in TRAINERS}
+        known |= set(TRAINERS) - set(blending.CHOOSERS)
+        if strange := sorted(set(self.candidates) - known):
+            raise InvalidConfig(f"{', '.join(strange)} is no candidate; there are {', '.join(sorted(known))}.")
+        if self.choice:
+            if self.choice.get("trainer") not in TRAINERS or self.choice["trainer"] == "auto":
+                raise InvalidConfig("choice must name a trainer.")
+            make_config(self.choice["trainer"], self.choice.get("config", {}))
+
+
+class AutoTrainer:
+    Config = AutoConfig
+
+    @staticmethod
+    def fit(data: Interactions, config: AutoConfig, options: Options) -> Arrays:
+        """What the chosen trainer learned, and `choice`: JSON in bytes, see `describe`.
+
+        Raises NoData, and the last candidate's error where none can be fitted.
+        """
+        options = replace(options, progress=rising(options.progress))
+        if config.choice:
+            return _with_choice(_learn(data, config.choice, options, 0.0), config.choice)
+        rest, judge = cut(data, config.share, config.users, options)
+        names = _candidates(config, rest)
+        if judge is None:
+            return _any(data, names, options)
+        search = Search(rest, judge, options, 60 * config.minutes)
+        for number, name in enumerate(names):
+            span = (0.5 * number / len(names), 0.5 * (number + 1) / len(names))
+            left = search.left(TRYING)
+            last = number == len(names) - 1 or not search.entries  # something has to be found
+            trainer_name, settings = settings_of(name, {})
+            search.attempt(name, trainer_name, make_config(trainer_name, settings), span, left if last else left / 2)
+        if not search.entries:
+            if search.failed is not None:
+                raise search.failed
+            return _any(data, names, options)
+        _tune(search, config.trials)
+        mixed = _blend(search) if config.blend else None
+        return _settle(search, mixed, data)
+
+    @staticmethod
+    def query(arrays: Arrays, config: AutoConfig) -> Query:
+        choice = describe(arrays)
+        return trainer(choice["trainer"]).query(arrays, make_config(choice["trainer"], choice["config"]))
+
+    @staticmethod
+    def settled(arrays: Arrays, config: AutoConfig) -> AutoConfig:
+        """The settings that fit what was chosen, without choosing again."""
+        return replace(config, choice=describe(arrays))
+
+    @staticmethod
+    def described(arrays: Arrays) -> dict[str, Any]:
+        choice = describe(arrays)
+        return {**choice, **BlendTrainer.described(arrays)} if choice["trainer"] == "blend" else choice
+
+
+def describe(arrays: Arrays) -> dict[str, Any]:
+    """What was chosen: `trainer` and `config`, `users` that were asked, and `tried`, best first: name, trainer, config,
+    tuned, ndcg@10 and seconds of each."""
+    choice: dict[str, Any] = json.loads(bytes(arrays["choice"]))
+    return choice
+
+
+def _candidates(config: AutoConfig, data: Interactions) -> list[str]:
+    """In order of cost; what reads order only where there is one."""
+    order = list(PRESETS)
+    names = [name for name in order if PRESETS[name].trainer in TRAINERS]
+    if config.candidates:
+        named = [name for name in config.candidates if name not in order]
+        names = [name for name in names if name in config.candidates] + named
+    useful = [name for name in names if data.timed or name not in PRESETS or not PRESETS[name].sequential]
+    return useful or names
+
+
+def _tune(search: Search, trials: int) -> None:
+    """Try changes to the settings of the best, two to the first for each to the second."""
+    random = np.random.default_rng(search.options.seed)
+    able = [entry for entry in search.families() if _space(entry.trainer)]
+    leaders = [entry.kin for entry in able if entry.mean >= CONTENDER * able[0].mean][:LEADERS]
+    seen = {key_of(entry.trainer, entry.config) for entry in search.entries}
+    for trial in range(trials if leaders else 0):
+        kin = leaders[-1 if trial % 3 == 2 else 0]
+        base = next(entry for entry in search.families() if entry.kin == kin)
+        config = next((made for made in _changes(base, random) if key_of(base.trainer, made) not in seen), None)
+        left = search.left(TUNING)
+        if config is None or left < base.seconds:
+            continue
+        seen.add(key_of(base.trainer, config))
+        span = (0.5 + 0.2 * trial / trials, 0.5 + 0.2 * (trial + 1) / trials)
+        search.attempt(base.name, base.trainer, config, span, left, tuned=True)
+
+
+def _changes(entry: Entry, random: np.random.Generator) -> Iterator[Any]:
+    """The entry's settings with one or two others; a hundred draws at most."""
+    space = _space(entry.trainer)
+    for _ in range(100):
+        count = min(len(space), 2 if random.random() < SECOND_CHANGE else 1)
+        names = [list(space)[place] for place in random.choice(len(space), count, replace=False)]
+        values = {name: space[name][random.integers(len(space[name]))] for name in names}
+        try:
+            yield replace(entry.config, **values)
+        except InvalidConfig:  # two that do not go together
+            continue
+
+
+def _space(trainer_name: str) -> dict[str, tuple[Any, ...]]:
+    kind = trainer(trainer_name).Config
+    return {field.name: tuple(field.metadata["tune"]) for field in fields(kind) if "tune" in field.metadata}
+
+
+def _blend(search: Search) -> Entry | None:
+    """A mixture of the best of each family; None where there is nothing to mix, no time, or no gain."""
+    entries = [entry for entry in search.families()[:KEPT] if entry.arrays is not None]
+    if len(entries) < 2 or search.left(1.0) <= 0:
+        return None
+    begun = time.monotonic()
+
+    def progress(share: float, message: str) -> None:
+        search.options.progress(0.7 + 0.1 * share, f"blend: {message}")
+        if search.left(1.0) <= 0:
+            raise OutOfTime()
+
+    parts = [_part(entry) for entry in entries]
+    try:
+        mixture = mix(search.judge.panel([part.query for part in parts], blending.SCALES["linear"], progress), progress)
+    except OutOfTime:
+        search.options.progress(0.8, "blend: no time for it")
+        return None
+    chosen = [(part, float(weight)) for part, weight in zip(parts, mixture.weights, strict=True) if weight > 0]
+    if len(chosen) < 2:
+        return None
+    made = BlendConfig(
+        parts=tuple(part.name for part, _ in chosen),
+        configs={part.name: part.config for part, _ in chosen},
+        weights=tuple(weight for _, weight in chosen),
+    )
+    arrays = blending.assemble([part for part, _ in chosen], made.weights, made.method)
+    took = time.monotonic() - begun
+    return Entry("blend", "blend", made, len(PRESETS) + 1, mixture.values, took, arrays=arrays)
+
+
+def _part(entry: Entry) -> Part:
+    return Part(entry.name, entry.trainer, asdict(entry.config), entry.arrays or {})
+
+
+def _settle(search: Search, mixed: Entry | None, data: Interactions) -> Arrays:
+    """Fit on everything what was chosen, or the next that can be."""
+    order = search.chosen(mixed)
+    tried = [entry.as_json() for entry in sorted(order, key=lambda entry: -entry.mean)]
+    failed: RecommenderError | None = None
+    for entry in order:
+        facts = {
+            "trainer": entry.trainer,
+            "config": asdict(entry.config),
+            "name": entry.name,
+            "ndcg@10": round(entry.mean, 6),
+            "users": len(search.judge),
+            "tried": tried,
+        }
+        search.options.progress(0.8, f"{entry.name} is chosen: NDCG@10 {entry.mean:.4f}")
+        if search.data is data and entry.arrays is not None:
+            search.options.progress(1.0, f"{entry.name} is kept")
+            return _with_choice(entry.arrays, facts)
+        try:
+            return _with_choice(_learn(data, facts, search.options, 0.8), facts)
+        except Cancelled:
+            raise
+        except RecommenderError as error:  # more data, more memory
+            failed = error
+            search.options.progress(0.8, f"{entry.name} is out: {error.message}")
+    raise failed or RecommenderError("No candidate could be fitted.")
+
+
+def _learn(data: Interactions, choice: Mapping[str, Any], options: Options, low: float) -> Arrays:
+    name = str(choice["trainer"])
+    kind = trainer(name)
+    learned = kind.fit(data, make_config(name, choice["config"]), within(options, low, 1.0, name, "chosen"))
+    options.progress(1.0, f"{name}, on everything")
+    return learned
+
+
+def _any(data: Interactions, names: list[str], options: Options) -> Arrays:
+    """Where nothing can be compared, the first that can be fitted; popularity, which knows no tastes, last."""
+    failed: RecommenderError | None = None
+    for name in sorted(names, key=lambda name: name == "popularity"):
+        trainer_name, settings = settings_of(name, {})
+        facts: dict[str, Any] = {
+            "trainer": trainer_name,
+            "config": asdict(make_config(trainer_name, settings)),
+            "name": name,
+            "ndcg@10": None,
+            "users": 0,
+            "tried": [],
+        }
+        try:
+            return _with_choice(_learn(data, facts, options, 0.0), facts)
+        except Cancelled:
+            raise
+        except RecommenderError as error:
+            failed = error
+    raise failed or RecommenderError("There is no candidate.")
+
+
+def _with_choice(arrays: Arrays, choice: Mapping[str, Any]) -> Arrays:
+    return {**arrays, "choice": np.frombuffer(json.dumps(choice).encode(), dtype=np.uint8)}
+
+
+__all__ = ["AutoConfig", "AutoTrainer", "describe"]
