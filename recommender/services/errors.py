@@ -23,6 +23,10 @@ class UnknownRun(Refused):
     """There is no such run."""
 
 
+class UnknownStudy(Refused):
+    """There is no such tuning study."""
+
+
 class RunActive(Refused):
     """A run is already active."""
 
