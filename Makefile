@@ -24,6 +24,9 @@ test: $(VENV)/.dev ## Set up and run every check and test
 	@tests/system_packages.sh
 	@PATH="$(CURDIR)/$(BIN):$$PATH" tests/run.sh
 
+.PHONY: peers
+peers: .venv-peers/.done ## Set up the recommenders that `manage.py benchmark accuracy --peers` measures beside ours
+
 .PHONY: clean
 clean: ## Remove all state: databases, pictures, models, logs (var/)
 	rm -rf var
@@ -41,4 +44,10 @@ $(VENV)/.run: $(BIN)/python requirements.txt requirements-web.txt
 $(VENV)/.dev: $(VENV)/.run requirements-dev.txt
 	@echo "Installing what the tests need ..."
 	@$(BIN)/python -m pip install --disable-pip-version-check --no-input -r requirements-dev.txt | grep -v 'already satisfied' || test $${PIPESTATUS[0]} -eq 0
+	@touch $@
+
+.venv-peers/.done: requirements-peers.txt
+	@echo "Making an environment for the peers in .venv-peers ..."
+	@$(PYTHON) -m venv .venv-peers
+	@.venv-peers/bin/python -m pip install --disable-pip-version-check --no-input -r requirements-peers.txt | grep -v 'already satisfied' || test $${PIPESTATUS[0]} -eq 0
 	@touch $@

@@ -14,7 +14,7 @@ from django.core.management.base import SystemCheckError
 from recommender.conf import Conf, conf
 
 ROOT = Path(__file__).parent.parent
-ENVIRONMENT = re.compile(r"(?:os\.environ(?:\.get\(|\[)|env_bool\(|env_list\(|env_object\(|env_number\()\s*\"([A-Z_]+)\"")
+ENVIRONMENT = re.compile(r"(?:os\.environ(?:\.get\(|\[)|env_(?:bool|list|object|number)\()\s*\"([A-Z_]+)\"")
 
 
 def variables() -> set[str]:

@@ -1,23 +1,29 @@
-"""manage.py benchmark accuracy ml-1m --trainer als --tune: measure on real data, with intervals."""
+"""manage.py benchmark accuracy ml-1m --trainer als --tune: measure on real data, with intervals.
+
+manage.py benchmark scale --trainer als --events 100000,1000000: how seconds and memory grow.
+"""
 
 import json
 import os
 from argparse import ArgumentParser
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
 from django.core.management.base import BaseCommand, CommandError, OutputWrapper
 from tqdm import tqdm
 
-from recommender.engine.data.datasets import DATASETS, LAYOUTS, Dataset, from_npz, from_sequences, load_dataset
 from recommender.engine.errors import RecommenderError
 from recommender.engine.metrics import PER_USER
 from recommender.engine.trainers import TRAINERS, Progress
-from recommender.services import benchmarking
+from recommender.management.data_arguments import add_data_arguments, chosen_dataset, settings_by_trainer
+from recommender.services.benchmarking import agreement, peers, plots, processes, scale, tables
+from recommender.services.benchmarking.accuracy import Setup, deciding_metric, measure_accuracy, results
+from recommender.services.benchmarking.processes import Limits
 
 TRIALS = 20
+EVENTS = "100000,1000000,10000000,20000000"
 
 
 @dataclass(frozen=True)
@@ -28,7 +34,7 @@ class Benchmark:
 
 
 class Command(BaseCommand):
-    help = "Measure on real data. RECSITE_DATA names the folder with the data sets."
+    help = "Measure trainers, on real data (RECSITE_DATA names the folder with the data sets) or by size."
     requires_system_checks: list[str] = []
 
     def add_arguments(self, parser: ArgumentParser) -> None:
@@ -44,82 +50,159 @@ class Command(BaseCommand):
 
 
 def _accuracy_arguments(parser: ArgumentParser) -> None:
-    parser.add_argument("dataset", nargs="?", help=f"{', '.join(DATASETS)}; or pass files of your own")
-    parser.add_argument("--train", type=Path, help="users x items, as scipy.sparse.save_npz writes it")
-    parser.add_argument("--test", type=Path, help="the same shape; what to find")
-    parser.add_argument("--validation", type=Path, help="the same shape; what to choose settings by")
-    parser.add_argument("--sequences", type=Path, help="whole numbers in time order; the last of each user is the test")
-    parser.add_argument("--layout", choices=LAYOUTS, default="auto", help="of the sequences' lines")
-    parser.add_argument("--trainer", action="append", choices=[*TRAINERS, "all"], help="may be repeated (default: als)")
+    add_data_arguments(parser)
     parser.add_argument("--k", default="10,20", help="lengths of the lists looked at (default: 10,20)")
     parser.add_argument("--metrics", default="recall,ndcg", help=f"of {', '.join(PER_USER)} (default: recall,ndcg)")
-    parser.add_argument("--config", default="{}", help='JSON: settings, or {"als": settings, ...} for several trainers')
+    _shared_arguments(parser)
     parser.add_argument(
         "--tune", nargs="?", type=int, const=TRIALS, default=0, metavar="TRIALS",
-        help=f"choose settings on the validation part by random search (default: {TRIALS} trials)",
+        help=f"choose settings on the validation part by a search (default: {TRIALS} trials)",
     )  # fmt: skip
     parser.add_argument("--refit", action="store_true", help="learn from the set's own validation part too, at the end")
+    parser.add_argument(
+        "--peers", action="store_true",
+        help="measure other projects' recommenders with the same settings, and compare their metrics with ours",
+    )  # fmt: skip
+
+
+def _scale_arguments(parser: ArgumentParser) -> None:
+    parser.add_argument("--events", default=EVENTS, help=f"how many, for each size (default: {EVENTS})")
+    _shared_arguments(parser)
+    parser.add_argument(
+        "--rounds", type=int, default=0, help="also measure als against implicit called directly, this often"
+    )
+    parser.add_argument("--resume", action="store_true", help="keep what the --json file holds already")
+
+
+def _shared_arguments(parser: ArgumentParser) -> None:
+    parser.add_argument("--trainer", action="append", choices=[*TRAINERS, "all"], help="may be repeated (default: als)")
+    parser.add_argument(
+        "--skip", action="append", choices=list(TRAINERS), default=[], help="leave out; may be repeated"
+    )
+    parser.add_argument("--config", default="{}", help='JSON: settings, or {"als": settings, ...} for several trainers')
+    parser.add_argument("--configs", type=Path, help="a file of such JSON; what --config says goes first")
+    parser.add_argument("--minutes-each", type=float, metavar="M", help="stop a trainer that takes longer")
+    parser.add_argument("--gib-each", type=float, metavar="G", help="stop a trainer that holds more memory")
     parser.add_argument("--seed", type=int, default=42)
     parser.add_argument("--threads", type=int, default=os.cpu_count() or 1)
     parser.add_argument("--json", type=Path, help="also write everything to this file")
+    parser.add_argument("--plot", type=Path, help="also draw it: OUT.svg or OUT.png (needs matplotlib)")
+    parser.add_argument(
+        "--clock", choices=list(plots.CLOCKS), default="wall",
+        help="the seconds that the plot shows: cpu where others compute too (default: wall)",
+    )  # fmt: skip
 
 
 def _accuracy(options: Mapping[str, Any], out: OutputWrapper) -> None:
-    trainers = options["trainer"] or ["als"]
-    trainers = list(TRAINERS) if "all" in trainers else trainers
+    trainers = _trainers(options)
     metrics = options["metrics"].split(",")
     if strange := set(metrics) - set(PER_USER):
         raise CommandError(f"--metrics: {', '.join(sorted(strange))} is none of {', '.join(PER_USER)}.")
-    try:
-        ks = sorted({int(k) for k in options["k"].split(",")})
-    except ValueError:
-        ks = []
-    if not ks or ks[0] < 1:
-        raise CommandError("--k takes whole numbers above 0, such as 10,20.")
-    dataset = _dataset(options)
-    results = benchmarking.measure_accuracy(
-        dataset,
-        trainers,
-        ks=ks,
-        configs=_configs(options["config"], trainers),
+    setup = Setup(
+        ks=_numbers("--k", options["k"], "10,20"),
+        configs=_configs(options, trainers),
         tune_trials=options["tune"],
         refit=options["refit"],
         seed=options["seed"],
         threads=options["threads"],
-        watch=_watch,
+        keep_lists=options["peers"],
+        limits=_limits(options),
     )
-    out.write("\n".join(benchmarking.accuracy_table(results, metrics)))
-    out.write("\n" + "\n".join(benchmarking.accuracy_notes(dataset, results)))
+    _check_outputs(options)
+    dataset = chosen_dataset(options)
+    rows = measure_accuracy(dataset, trainers, setup, _watch, processes.apart)
+    found: list[agreement.Agreement] = []
+    missing = ""
+    if options["peers"]:
+        rows += peers.measure_peers(dataset, [row.name for row in rows], setup, _watch)
+        found, missing = agreement.compare(results(rows), dataset, setup)
+    out.write("\n".join(tables.accuracy_table(rows, metrics)))
+    out.write("\n" + "\n".join([*tables.accuracy_notes(dataset, rows), *agreement.notes(found, missing)]))
     if options["json"]:
-        options["json"].write_text(json.dumps(benchmarking.accuracy_json(dataset, results), indent=1, allow_nan=False))
+        kept = tables.accuracy_json(dataset, rows) | {"metrics_compared": [asdict(one) for one in found]}
+        options["json"].write_text(json.dumps(kept, indent=1, allow_nan=False))
+    if options["plot"]:
+        clock, metric = options["clock"], deciding_metric(results(rows)[0].report)
+        plots.accuracy(options["plot"], plots.points(rows, clock), metric, dataset.name, clock)
 
 
-def _dataset(options: Mapping[str, Any]) -> Dataset:
-    files = bool(options["train"] or options["test"])
-    if sum([bool(options["dataset"]), files, bool(options["sequences"])]) != 1:
-        raise CommandError("Name a data set, or pass --train and --test, or pass --sequences.")
-    if options["sequences"]:
-        return from_sequences(options["sequences"], options["layout"])
-    if files:
-        if not (options["train"] and options["test"]):
-            raise CommandError("--train and --test go together.")
-        return from_npz(options["train"], options["test"], options["validation"])
-    return load_dataset(options["dataset"])
+def _scale(options: Mapping[str, Any], out: OutputWrapper) -> None:
+    trainers = _trainers(options)
+    path = options["json"]
+    if options["resume"] and not path:
+        raise CommandError("--resume needs --json FILE, the file to go on from.")
+    _check_outputs(options)
+    resumed = options["resume"] and path.exists()
+    known, known_pairs = scale.from_json(json.loads(path.read_text())) if resumed else ([], [])
+
+    def tell(measured: Sequence[scale.Measured], pairs: Sequence[scale.Pair]) -> None:
+        if path:
+            path.write_text(json.dumps(scale.scale_json(measured, pairs), indent=1, allow_nan=False))
+
+    measured, pairs = scale.measure_scale(
+        trainers,
+        _numbers("--events", options["events"], EVENTS),
+        configs=_configs(options, trainers),
+        rounds=options["rounds"],
+        seed=options["seed"],
+        threads=options["threads"],
+        limits=_limits(options),
+        known=known,
+        known_pairs=known_pairs,
+        watch=_watch,
+        tell=tell,
+        run=processes.apart,
+    )
+    out.write("\n".join(scale.scale_table(measured, pairs)))
+    if options["plot"]:
+        title = f"synthetic interactions, {options['threads']} threads"
+        plots.scale(options["plot"], measured, title, options["clock"])
 
 
-def _configs(text: str, trainers: list[str]) -> dict[str, dict[str, Any]]:
-    """Settings by trainer; settings without a trainer's name are for the one trainer asked for."""
+def _trainers(options: Mapping[str, Any]) -> list[str]:
+    named = options["trainer"] or ["als"]
+    named = list(TRAINERS) if "all" in named else list(dict.fromkeys(named))
+    kept = [name for name in named if name not in options["skip"]]
+    if not kept:
+        raise CommandError("--skip leaves no trainer to measure.")
+    return kept
+
+
+def _numbers(option: str, text: str, example: str) -> list[int]:
+    """Distinct whole numbers above 0, rising."""
     try:
-        given = json.loads(text)
-    except ValueError as error:
-        raise CommandError(f"--config is not JSON: {error}") from error
-    if not isinstance(given, dict):
-        raise CommandError("--config takes a JSON object.")
-    if set(given) <= set(TRAINERS) and all(isinstance(values, dict) for values in given.values()):
-        return given
-    if len(trainers) != 1:
-        raise CommandError('--config with several trainers takes {"trainer": {settings}, ...}.')
-    return {trainers[0]: given}
+        numbers = sorted({int(number) for number in text.split(",")})
+    except ValueError:
+        numbers = []
+    if not numbers or numbers[0] < 1:
+        raise CommandError(f"{option} takes whole numbers above 0, such as {example}.")
+    return numbers
+
+
+def _configs(options: Mapping[str, Any], trainers: list[str]) -> dict[str, dict[str, Any]]:
+    """Settings by trainer, the file's and over them those given in words."""
+    found: dict[str, dict[str, Any]] = {}
+    if options["configs"]:
+        try:
+            found = settings_by_trainer(options["configs"].read_text(), trainers)
+        except OSError as error:
+            raise CommandError(f"--configs: {options['configs']} cannot be read: {error.strerror}.") from error
+    for name, values in settings_by_trainer(options["config"], trainers).items():
+        found[name] = {**found.get(name, {}), **values}
+    return found
+
+
+def _limits(options: Mapping[str, Any]) -> Limits:
+    minutes, gib = options["minutes_each"], options["gib_each"]
+    return Limits(None if minutes is None else 60 * minutes, None if gib is None else 1024 * gib)
+
+
+def _check_outputs(options: Mapping[str, Any]) -> None:
+    """Before hours of measuring rather than after them."""
+    if options["plot"]:
+        plots.check(options["plot"])
+    if options["json"] and not options["json"].resolve().parent.is_dir():
+        raise CommandError(f"--json: {options['json'].parent} is not a folder.")
 
 
 def _watch(stage: str) -> Progress:
@@ -139,4 +222,5 @@ def _watch(stage: str) -> Progress:
 
 BENCHMARKS = {
     "accuracy": Benchmark("How well trainers find what users took next.", _accuracy_arguments, _accuracy),
+    "scale": Benchmark("How seconds and memory grow with synthetic events.", _scale_arguments, _scale),
 }

@@ -1,0 +1,1 @@
+"""Measuring trainers, on real data sets and by size, beside other people's. Reads no table."""
