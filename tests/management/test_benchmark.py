@@ -14,7 +14,7 @@ from scipy.sparse import save_npz
 from recommender.engine.data.datasets import VARIABLE, Dataset, from_npz
 from recommender.engine.data.interactions import Interactions
 from recommender.engine.data.split import random_split
-from recommender.engine.trainers import TRAINERS, Options
+from recommender.engine.trainers import TRAINERS, Options, make_config
 from recommender.engine.trainers.popularity import PopularityTrainer
 from recommender.management.commands import benchmark
 from recommender.management.commands.benchmark import BENCHMARKS
@@ -22,6 +22,7 @@ from recommender.services.benchmarking import accuracy, processes
 from recommender.services.benchmarking.accuracy import Setup, measure_accuracy
 from tests import worlds
 
+SETTINGS = sorted((Path(__file__).parent.parent / "benchmarks" / "settings").glob("*.json"))
 SMALL = {"als": {"factors": 2, "iterations": 5}}
 
 
@@ -82,6 +83,14 @@ def test_the_same_seed_gives_the_same_figures(files: list[str]) -> None:
 def test_tuning_says_what_it_chose_and_that_it_refitted(files: list[str]) -> None:
     text = run(*files, "--tune", "3", "--config", json.dumps(SMALL))
     assert "best of 3 on the validation part; refitted with the validation part" in text
+
+
+def test_it_says_what_was_chosen_by_a_trainer_that_chooses(files: list[str], tmp_path: Path) -> None:
+    out = tmp_path / "out.json"
+    chosen = {"blend": {"parts": ["item_knn", "popularity"], "weights": [3, 1]}}
+    text = run(*files, "--trainer", "blend", "--config", json.dumps(chosen), "--json", str(out))
+    assert "blend chose item_knn 0.75, popularity 0.25." in text
+    assert json.loads(out.read_text())["results"][1]["settled"]["parts"][0]["weight"] == 0.75
 
 
 def test_sequences_with_a_validation_part_are_not_refitted_unless_asked(tmp_path: Path) -> None:
@@ -274,3 +283,11 @@ def test_scale_draws_its_plot(tmp_path: Path) -> None:
 def test_scale_can_only_go_on_from_a_file() -> None:
     with pytest.raises(CommandError, match="--resume needs --json"):
         scaled("--resume", "--events", "1000")
+
+
+@pytest.mark.parametrize("path", SETTINGS, ids=lambda path: path.stem)
+def test_the_settings_of_documented_runs_are_valid(path: Path) -> None:
+    settings = json.loads(path.read_text())
+    assert settings
+    for name, values in settings.items():
+        make_config(name, values)

@@ -39,7 +39,9 @@ LENGTH = 0.1  # spread of each of the first vectors' D values
 GROUP = 8  # liked items of one user that are learned from together
 SAMPLE = 2048  # items that stand for the catalogue when a history is solved for
 ROUNDS = 8  # by then x moves less than what the sample itself is off by
-SHARPNESSES = (1.0, 0.8, 0.6, 0.4, 0.0)  # tried for answering, in parts of 1 / t: mild ones mistrust short histories
+# Tried for answering, in parts of 1 / t: mild ones mistrust short histories, and leave more to what is popular.
+SHARPNESSES = (1.0, 0.8, 0.6, 0.5, 0.4, 0.3, 0.2, 0.1, 0.0)
+JUDGED = 0.3  # the part that training is judged by
 BATCH = 512  # histories solved at once: (B, S) chances take 4 MiB
 
 Batch = tuple[NDArray[np.int64], NDArray[np.int64], NDArray[np.int64], NDArray[np.bool_]]
@@ -235,7 +237,7 @@ class MatrixTrainer:
                 return MatrixQuery(y, y[sample_rows], sharpness)
 
             def judge(beat: Beat) -> float:
-                return held.ndcg(query(0).scores, beat) if held else 0.0
+                return held.ndcg(query(JUDGED / config.temperature).scores, beat) if held else 0.0
 
             descend(
                 torch.nn.ModuleList((x_table, y_table)), batches, loss, config, options, place,

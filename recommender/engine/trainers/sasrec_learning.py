@@ -25,6 +25,8 @@ from recommender.engine.trainers.sasrec import GAPS, Padded, Tokens
 if TYPE_CHECKING:
     from recommender.engine.trainers.sasrec import SasrecConfig
 
+STEPS = 20  # an epoch has at least, in shops that are not tiny: few events want smaller batches, not fewer steps
+SMALLEST = 512  # tokens of a batch that it is not made smaller than for that
 STEP = 16  # what lengths are rounded up to
 FIRST_STD = 0.02  # of vectors before anything is learned
 PARTS = 2  # of a batch on a CPU, each a thread's; fixed, so that the number of threads changes no result
@@ -67,7 +69,8 @@ class Windows:
 
     def __init__(self, likes: Interactions, config: "SasrecConfig", parts: int, random: np.random.Generator) -> None:
         self.n, self.parts, self.random = len(likes.items), parts, random
-        self.length, self.size = config.max_length, config.batch_tokens
+        self.length = config.max_length
+        self.size = min(config.batch_tokens, max(SMALLEST, len(likes) // STEPS))
         histories = likes.histories()
         self.tokens = Tokens.of(histories, self.n)
         some = np.diff(histories.indptr) > 0

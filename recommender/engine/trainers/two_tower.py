@@ -25,6 +25,7 @@ from recommender.engine.learning.descent import Descent
 from recommender.engine.trainers import Arrays, Options
 from recommender.engine.trainers.neighbours import Told, check
 
+ASKS = ("next", "any")
 BATCH = 1024  # histories made into vectors at once: (B, L, D) takes 13 MiB at L = 50, D = 64
 Batch = tuple[NDArray[np.int64], NDArray[np.bool_], NDArray[np.int64], NDArray[np.int64]]
 """Histories (B, L), latest first; which places hold an item; what was taken next (B,); candidates (C,), distinct."""
@@ -41,12 +42,15 @@ class TwoTowerConfig(Descent):
     """L: distinct liked items of a history that are looked at, the last ones."""
     temperature: float = field(default=0.1, metadata={"tune": (0.05, 0.07, 0.1, 0.15)})
     """t: what a difference of cosines is divided by. Lower ones look at the hardest negatives only."""
+    asks: str = field(default="next", metadata={"tune": ASKS})
+    """What training asks a history for: "next", what was taken after it; "any", what else was, whenever. The latter
+    suits tastes that last, and times that say little."""
     targets: int = field(default=8, metadata={"tune": (4, 8, 16)})
     """Items of each user that an epoch asks for at most."""
     batch: int = field(default=512, metadata={"tune": (256, 512, 1024)})
     """B, histories in a step."""
     negatives: int = field(default=1024, metadata={"tune": (256, 1024, 2048)})
-    """Candidates drawn uniformly for each step, beside what its histories took."""
+    """Candidates drawn for each step, uniformly from what anyone took, beside what its histories took."""
     hard: int = field(default=0, metadata={"tune": (0, 64, 256)})
     """How many negatives, the highest scored, count; 0 lets all count."""
     id_dropout: float = field(default=0.2, metadata={"tune": (0.1, 0.2, 0.5)})
@@ -54,6 +58,8 @@ class TwoTowerConfig(Descent):
 
     def __post_init__(self) -> None:
         super().__post_init__()
+        if self.asks not in ASKS:
+            raise InvalidConfig(f"asks {self.asks!r} is none of: {', '.join(ASKS)}.")
         for name in ("factors", "hidden", "length", "targets", "batch"):
             check(name, getattr(self, name), 1, 8192, whole=True)
         for name in ("negatives", "hard"):
@@ -144,15 +150,16 @@ class TwoTowerTrainer:
         from recommender.engine.trainers.towers import Towers
 
         train, held = hold(data, options)
-        samples = Samples.of(train)
+        samples = Samples.of(train, ordered=config.asks == "next")
         items, random = len(train.items), np.random.default_rng(options.seed)
         taken = np.bincount(samples.item_rows, minlength=items)
         log_included = _log_included(taken, config.batch, config.negatives)
+        drawable = np.flatnonzero(taken)  # to tell others from what was taken would teach that all they are is bad
         described = None if data.item_features is None else unit(data.item_features.astype(np.float32))
 
         def batches(epoch: int) -> Iterator[Batch]:
             for rows, real, targets in samples.batches(config, random):
-                yield rows, real, targets, np.union1d(targets, random.integers(0, items, config.negatives))
+                yield rows, real, targets, np.union1d(targets, random.choice(drawable, config.negatives))
 
         with workplace(options, config.precision) as place:
 
@@ -222,14 +229,14 @@ class Samples:
     timed: bool
 
     @classmethod
-    def of(cls, data: Interactions) -> "Samples":
+    def of(cls, data: Interactions, ordered: bool = True) -> "Samples":
         """Raises NoData where nothing is liked."""
         told = Told.of(data.histories(), len(data.items))
         liked = told.sums > 0
         if not liked.any():
             raise NoData()
         indptr = np.searchsorted(told.user_rows[liked], np.arange(len(data.users) + 1))
-        return cls(told.item_rows[liked].astype(np.int64), indptr, data.timed)
+        return cls(told.item_rows[liked].astype(np.int64), indptr, ordered and data.timed)
 
     def steps(self, config: TwoTowerConfig) -> int:
         asked = int(np.minimum(np.maximum(np.diff(self.indptr) - 1, 0), config.targets).sum())
@@ -240,8 +247,8 @@ class Samples:
     ) -> Iterator[tuple[NDArray[np.int64], NDArray[np.bool_], NDArray[np.int64]]]:
         """Histories (B, L), latest first, which places hold an item, and what was taken next (B,).
 
-        Up to `config.targets` random items of each user, each after what they took before it; where times say nothing,
-        after what else they took. Where everybody took one item only, that is asked for after itself.
+        Up to `config.targets` random items of each user, each after what they took before it; where times say nothing
+        or do not count, after what else they took. Where everybody took one item only, that is asked for after itself.
         """
         counts = np.diff(self.indptr)
         owners, starts = np.repeat(np.arange(len(counts)), counts), np.repeat(self.indptr[:-1], counts)
@@ -271,7 +278,8 @@ def _ages(length: int) -> NDArray[np.int64]:
 
 
 def _log_included(taken: NDArray[np.int64], batch: int, negatives: int) -> NDArray[np.float32]:
-    """Log of each item's chance to be a candidate: taken in one of `batch` samples or drawn uniformly, float32 (N,)."""
-    often, even = (np.minimum(chances, 1 - 1e-9) for chances in (taken / taken.sum(), 1 / len(taken)))
+    """Log of each item's chance to be a candidate: taken in one of `batch` samples or drawn uniformly from all that
+    anyone took, float32 (N,)."""
+    often, even = (np.minimum(chances, 1 - 1e-9) for chances in (taken / taken.sum(), (taken > 0) / (taken > 0).sum()))
     missed = batch * np.log1p(-often) + negatives * np.log1p(-even)
     return np.log(np.maximum(-np.expm1(missed), 1e-30)).astype(np.float32)

@@ -1,6 +1,7 @@
 """manage.py benchmark accuracy ml-1m --trainer als --tune: measure on real data, with intervals.
 
 manage.py benchmark scale --trainer als --events 100000,1000000: how seconds and memory grow.
+manage.py benchmark cold ml-1m --trainer two_tower: how well items that nobody has taken yet are found.
 """
 
 import json
@@ -18,12 +19,13 @@ from recommender.engine.errors import RecommenderError
 from recommender.engine.metrics import PER_USER
 from recommender.engine.trainers import TRAINERS, Progress
 from recommender.management.data_arguments import add_data_arguments, chosen_dataset, settings_by_trainer
-from recommender.services.benchmarking import agreement, peers, plots, processes, scale, tables
+from recommender.services.benchmarking import agreement, cold, peers, plots, processes, scale, tables
 from recommender.services.benchmarking.accuracy import Setup, deciding_metric, measure_accuracy, results
 from recommender.services.benchmarking.processes import Limits
 
 TRIALS = 20
 EVENTS = "100000,1000000,10000000,20000000"
+NEWCOMERS = ["two_tower", "als"]  # one that knows items by their features, and one that does not
 
 
 @dataclass(frozen=True)
@@ -54,6 +56,7 @@ def _accuracy_arguments(parser: ArgumentParser) -> None:
     parser.add_argument("--k", default="10,20", help="lengths of the lists looked at (default: 10,20)")
     parser.add_argument("--metrics", default="recall,ndcg", help=f"of {', '.join(PER_USER)} (default: recall,ndcg)")
     _shared_arguments(parser)
+    _plot_arguments(parser)
     parser.add_argument(
         "--tune", nargs="?", type=int, const=TRIALS, default=0, metavar="TRIALS",
         help=f"choose settings on the validation part by a search (default: {TRIALS} trials)",
@@ -68,14 +71,25 @@ def _accuracy_arguments(parser: ArgumentParser) -> None:
 def _scale_arguments(parser: ArgumentParser) -> None:
     parser.add_argument("--events", default=EVENTS, help=f"how many, for each size (default: {EVENTS})")
     _shared_arguments(parser)
+    _plot_arguments(parser)
     parser.add_argument(
         "--rounds", type=int, default=0, help="also measure als against implicit called directly, this often"
     )
     parser.add_argument("--resume", action="store_true", help="keep what the --json file holds already")
 
 
-def _shared_arguments(parser: ArgumentParser) -> None:
-    parser.add_argument("--trainer", action="append", choices=[*TRAINERS, "all"], help="may be repeated (default: als)")
+def _cold_arguments(parser: ArgumentParser) -> None:
+    add_data_arguments(parser)
+    parser.add_argument("--share", type=float, default=0.2, help="of the items, to keep out (default: 0.2)")
+    parser.add_argument("--k", default="20", help="length of the lists looked at (default: 20)")
+    _shared_arguments(parser, NEWCOMERS)
+
+
+def _shared_arguments(parser: ArgumentParser, usual: Sequence[str] = ("als",)) -> None:
+    parser.add_argument(
+        "--trainer", action="append", choices=[*TRAINERS, "all"],
+        help=f"may be repeated (default: {', '.join(usual)})",
+    )  # fmt: skip
     parser.add_argument(
         "--skip", action="append", choices=list(TRAINERS), default=[], help="leave out; may be repeated"
     )
@@ -86,6 +100,9 @@ def _shared_arguments(parser: ArgumentParser) -> None:
     parser.add_argument("--seed", type=int, default=42)
     parser.add_argument("--threads", type=int, default=os.cpu_count() or 1)
     parser.add_argument("--json", type=Path, help="also write everything to this file")
+
+
+def _plot_arguments(parser: ArgumentParser) -> None:
     parser.add_argument("--plot", type=Path, help="also draw it: OUT.svg or OUT.png (needs matplotlib)")
     parser.add_argument(
         "--clock", choices=list(plots.CLOCKS), default="wall",
@@ -159,8 +176,27 @@ def _scale(options: Mapping[str, Any], out: OutputWrapper) -> None:
         plots.scale(options["plot"], measured, title, options["clock"])
 
 
-def _trainers(options: Mapping[str, Any]) -> list[str]:
-    named = options["trainer"] or ["als"]
+def _cold(options: Mapping[str, Any], out: OutputWrapper) -> None:
+    trainers = _trainers(options, NEWCOMERS)
+    lengths = _numbers("--k", options["k"], "20")
+    if len(lengths) > 1:
+        raise CommandError("--k takes one length here.")
+    if not 0 < options["share"] < 1:
+        raise CommandError("--share must be between 0 and 1.")
+    _check_outputs(options)
+    dataset = chosen_dataset(options)
+    kept = cold.Cold.of(dataset, options["share"], options["seed"])
+    setup = cold.Setup(
+        lengths[0], _configs(options, trainers), options["seed"], options["threads"], limits=_limits(options)
+    )
+    rows = cold.measure_cold(kept, trainers, setup, _watch, processes.apart)
+    out.write("\n".join(cold.cold_table(dataset, kept, rows, setup.k)))
+    if options["json"]:
+        options["json"].write_text(json.dumps(cold.cold_json(dataset, kept, rows, setup.k), indent=1, allow_nan=False))
+
+
+def _trainers(options: Mapping[str, Any], usual: Sequence[str] = ("als",)) -> list[str]:
+    named = options["trainer"] or usual
     named = list(TRAINERS) if "all" in named else list(dict.fromkeys(named))
     kept = [name for name in named if name not in options["skip"]]
     if not kept:
@@ -199,7 +235,7 @@ def _limits(options: Mapping[str, Any]) -> Limits:
 
 def _check_outputs(options: Mapping[str, Any]) -> None:
     """Before hours of measuring rather than after them."""
-    if options["plot"]:
+    if options.get("plot"):
         plots.check(options["plot"])
     if options["json"] and not options["json"].resolve().parent.is_dir():
         raise CommandError(f"--json: {options['json'].parent} is not a folder.")
@@ -223,4 +259,5 @@ def _watch(stage: str) -> Progress:
 BENCHMARKS = {
     "accuracy": Benchmark("How well trainers find what users took next.", _accuracy_arguments, _accuracy),
     "scale": Benchmark("How seconds and memory grow with synthetic events.", _scale_arguments, _scale),
+    "cold": Benchmark("How well items that nobody has taken yet are found.", _cold_arguments, _cold),
 }

@@ -16,7 +16,7 @@ from recommender.engine.evaluation.gate import BASELINE
 from recommender.engine.evaluation.protocol import BATCH_BYTES, Report, evaluate, paired_difference
 from recommender.engine.evaluation.tuning import Trial, search_space, tune
 from recommender.engine.index.exact import top_k
-from recommender.engine.trainers import Options, Query, make_config, trainer
+from recommender.engine.trainers import Options, Query, Settles, make_config, trainer
 from recommender.services import memory
 from recommender.services.benchmarking import processes
 from recommender.services.benchmarking.processes import MIB, Clock, Limits, Refusal, Watch
@@ -45,6 +45,8 @@ class Result:
     refitted: bool = False
     """Whether the final fit learned from the validation part too."""
     peer: bool = False
+    settled: Mapping[str, Any] = field(default_factory=dict)
+    """What a trainer that chooses while it learns has chosen, as it describes it."""
     lists: Lists | None = None
     """int32 (V, K): what each user of the report was shown, best first, where that was asked for."""
 
@@ -142,6 +144,7 @@ def measure_one(watch: Watch, dataset: Dataset, name: str, setup: Setup) -> Resu
         fit_mib=fit_mib,
         score_mib=score_mib,
         trials=trials,
+        settled=kind.described(arrays) if isinstance(kind, Settles) else {},
         refitted=setup.refit if own_validation else bool(trials),
         lists=top_lists(query, history, report.user_rows, max(setup.ks)) if setup.keep_lists else None,
     )

@@ -1,6 +1,7 @@
 """What was measured, as lines to read and as JSON to keep."""
 
-from collections.abc import Sequence
+import json
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from recommender.engine.artifact import versions
@@ -79,6 +80,8 @@ def accuracy_notes(dataset: Dataset, rows: Sequence[Row]) -> list[str]:
             said.append(f"{'refitted with' if result.refitted else 'fitted without'} the validation part")
         settings = ", ".join(f"{name}={value}" for name, value in result.config.items()) or "no settings"
         notes.append(f"{result.name}: {settings} ({'; '.join(said)}).")
+        if result.settled:
+            notes.append(f"{result.name} chose {_settled(result.settled)}.")
         if result.name != BASELINE:
             gain = difference(result, baseline)
             notes.append(
@@ -112,6 +115,14 @@ def _chosen(result: Result) -> str:
     return f"best of {len(result.trials)} on the validation part" if result.trials else "as given"
 
 
+def _settled(chosen: Mapping[str, Any]) -> str:
+    """The parts with their weights, or the one, and what had no time."""
+    parts = [f"{part['name']} {part['weight']:.2f}" for part in chosen.get("parts", ())]
+    said = ", ".join(parts) or f"{chosen.get('name', chosen['trainer'])} {json.dumps(chosen.get('config', {}))}"
+    left_out = [f"{name}: {why}" for name, why in chosen.get("left_out", {}).items()]
+    return f"{said}; left out {', '.join(left_out)}" if left_out else said
+
+
 def _as_json(result: Result, baseline: Result, top: Result) -> dict[str, Any]:
     metric = deciding_metric(result.report)
     beside = difference(result, top)
@@ -120,6 +131,7 @@ def _as_json(result: Result, baseline: Result, top: Result) -> dict[str, Any]:
         "peer": result.peer,
         "config": dict(result.config),
         "trials": [{"config": dict(trial.config), "value": trial.value} for trial in result.trials],
+        "settled": dict(result.settled),
         "refitted": result.refitted,
         "fit_s": result.fit_s,
         "fit_cpu_s": result.fit_cpu_s,

@@ -7,8 +7,10 @@ import numpy as np
 import pytest
 
 from recommender.engine.data.interactions import Histories
+from recommender.engine.data.split import hold_out_last
 from recommender.engine.errors import Cancelled, InvalidConfig, NotFinite
 from recommender.engine.learning import loop
+from recommender.engine.learning.held import Held
 from recommender.engine.trainers import Options, make_config
 from recommender.engine.trainers import matrix as module
 from recommender.engine.trainers.matrix import GROUP, Groups, MatrixConfig, MatrixQuery, MatrixTrainer
@@ -128,6 +130,20 @@ def test_a_fit_that_was_interrupted_ends_as_if_it_had_not(tmp_path: Path, monkey
     assert messages[1].startswith("going on after epoch 3")
     for name in whole:
         np.testing.assert_array_equal(whole[name], again[name])
+
+
+def test_training_is_judged_mildly_and_answers_as_sharply_as_finds_most() -> None:
+    train, wanted = hold_out_last(worlds.two_groups(), 60, seed=0)
+    config, told = make_config("matrix", SMALL | {"epochs": 1, "temperature": 0.3}), list[float]()
+    arrays = MatrixTrainer.fit(train, config, Options(held=wanted, report=lambda epoch, value: told.append(value)))
+    held = Held.of(train, wanted, seed=42)
+
+    def value(part: float) -> float:
+        query = MatrixTrainer.query({**arrays, "sharpness": np.array(part / 0.3)}, config)
+        return held.ndcg(query.scores)
+
+    assert told == pytest.approx([value(module.JUDGED)])
+    assert value(float(arrays["sharpness"]) * 0.3) == pytest.approx(max(map(value, module.SHARPNESSES)))
 
 
 def test_an_absurd_learning_rate_is_an_error_of_ours() -> None:

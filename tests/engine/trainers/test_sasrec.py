@@ -60,7 +60,7 @@ def unfitted(items: int = 12, time_aware: bool = False, **values: Any) -> tuple[
 def test_it_learns_what_comes_next_which_takes_order() -> None:
     data = circle()
     found = {}
-    for name, config in {"sasrec": {**SMALL, "epochs": 40}, "popularity": {}, "als": {"factors": 8}}.items():
+    for name, config in {"sasrec": {**SMALL, "epochs": 25}, "popularity": {}, "als": {"factors": 8}}.items():
         query = fit(name, data, config)
         first = []
         for item in range(12):
@@ -196,6 +196,13 @@ def test_each_event_is_learned_once_an_epoch_but_for_what_is_cut_off(length: int
             assert learned.count(pair) <= whole.count(pair)
 
 
+@pytest.mark.parametrize(("users", "size"), [(10, 512), (2000, 800), (40_000, 8192)])
+def test_few_events_make_smaller_batches(users: int, size: int) -> None:
+    windows = Windows(worlds.two_groups(users=users), SasrecConfig(), 2, np.random.default_rng(0))
+    assert windows.size == size
+    assert abs(len(list(windows.batches(0))) - windows.steps) <= 1
+
+
 def test_the_loss_is_the_cross_entropy_of_the_next_items() -> None:
     data = circle(users=5)
     config = SasrecConfig(**{**SMALL, "batch_tokens": 48})
@@ -264,7 +271,7 @@ def test_the_number_of_threads_changes_no_result() -> None:
 
 
 def test_bfloat16_learns_as_well() -> None:
-    query = fit("sasrec", circle(), {**SMALL, "epochs": 40, "precision": "bfloat16"})
+    query = fit("sasrec", circle(), {**SMALL, "epochs": 25, "precision": "bfloat16"})
     assert query.scores(Histories.single([2, 3]))[0].argmax() == 4
 
 
