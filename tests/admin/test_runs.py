@@ -159,9 +159,19 @@ def test_page_shows_what_was_chosen_among(console: Client, finished: Callable[..
     ]
     parts = [{"name": "ease", "weight": 0.625}, {"name": "als", "weight": 0.375}]
     run.metrics["choice"] = {"trainer": "blend", "name": "blend", "parts": parts, "users": 3456, "tried": tried}
+    run.metrics["choice"]["left_out"] = {"sasrec_long": "no time for it"}
     run.save()
     html = console.get(url("change", run)).content.decode()
-    for text in ("What was chosen", "ease 0.63, als 0.38", "3,456 users", "0.3124", "power 0.5", "61.0", "tuned"):
+    for text in (
+        "What was chosen",
+        "ease 0.63, als 0.38",
+        "3,456 users",
+        "0.3124",
+        "power 0.5",
+        "61.0",
+        "tuned",
+        "sasrec_long (no time",
+    ):
         assert text in html
     run.metrics["choice"] = {"trainer": "blend", "parts": parts}  # a blend that was asked for, not chosen
     run.save()

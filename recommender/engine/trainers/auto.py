@@ -1,6 +1,8 @@
 """Auto: which trainer suits these events? Learned by trying, within a time.
 
-1. Events are held out: those given for it, or the last in time, or random ones where times say nothing.
+1. Events are held out: those given for it, or the last in time, or random ones where times say nothing. Where few can
+   be asked, those before the last are held out as well, once or twice, and what comes near the best is also learned
+   from what precedes them: what is best in one month need not be in the next.
 2. Presets (`presets.py`) are fitted on the rest in order of cost and judged by NDCG@10 of the events held out.
 3. What time is left goes into the settings of the two best: one or two at a time are changed to other values that their
    configs name ("tune"), and a change is kept where it is better.
@@ -16,7 +18,7 @@ is enough for all there is to try; where it is not, what fits into it depends on
 
 import json
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, field, fields, replace
 from typing import Any
 
@@ -29,10 +31,13 @@ from recommender.engine.trainers import blend as blending
 from recommender.engine.trainers.attempts import KEPT, Entry, OutOfTime, Search, key_of
 from recommender.engine.trainers.blend import BlendConfig, BlendTrainer, Part
 from recommender.engine.trainers.neighbours import check
-from recommender.engine.trainers.parts import cut, mix, rising, settings_of, within
+from recommender.engine.trainers.parts import Cut, Panel, cut, earlier, mix, rising, settings_of, within
 from recommender.engine.trainers.presets import PRESETS
 
 TRYING, TUNING = 0.6, 0.85  # of the time, by when presets and settings have been tried; the blend has the rest
+RESERVED = 0.4  # of the time for presets, where one to come learns long
+SOME_USE = 1 / 3  # of all epochs, without which there is little
+LOOKING = 0.95  # by when parts of the blend have been judged on earlier cuts
 LEADERS = 2  # trainers whose settings are searched, where
 CONTENDER = 0.9  # of the best figure is what the other reaches
 SECOND_CHANGE = 0.35  # how often two settings are changed at once, which gets past what one change at a time cannot
@@ -53,6 +58,9 @@ class AutoConfig:
     for it."""
     users: int = 6000
     """Users at most that are asked to judge a candidate."""
+    cuts: int = 3
+    """Cuts by time at most that candidates are judged on; the earlier ones only as long as fewer than `users` have been
+    asked."""
     choice: Mapping[str, Any] = field(default_factory=dict)
     """What was chosen before, as `describe` says it; fitted without choosing again."""
 
@@ -63,6 +71,7 @@ class AutoConfig:
         check("trials", self.trials, 0, whole=True)
         check("share", self.share, 0.01, 0.5)
         check("users", self.users, 1, whole=True)
+        check("cuts", self.cuts, 1, 10, whole=True)
         if not isinstance(self.blend, bool):
             raise InvalidConfig("blend must be true or false.")
         known = {name for name, preset in PRESETS.items() if preset.trainer in TRAINERS}
@@ -91,13 +100,10 @@ class AutoTrainer:
         names = _candidates(config, rest)
         if judge is None:
             return _any(data, names, options)
-        search = Search(rest, judge, options, 60 * config.minutes)
-        for number, name in enumerate(names):
-            span = (0.5 * number / len(names), 0.5 * (number + 1) / len(names))
-            left = search.left(TRYING)
-            last = number == len(names) - 1 or not search.entries  # something has to be found
-            trainer_name, settings = settings_of(name, {})
-            search.attempt(name, trainer_name, make_config(trainer_name, settings), span, left if last else left / 2)
+        last = Cut(rest, judge)
+        before = earlier(data, last, config.share, config.users, options, config.cuts - 1)
+        search = Search([last, *before], options, 60 * config.minutes)
+        _try(search, names)
         if not search.entries:
             if search.failed is not None:
                 raise search.failed
@@ -123,28 +129,65 @@ class AutoTrainer:
 
 
 def describe(arrays: Arrays) -> dict[str, Any]:
-    """What was chosen: `trainer` and `config`, `users` that were asked, and `tried`, best first: name, trainer, config,
-    tuned, ndcg@10 and seconds of each."""
+    """What was chosen: `trainer` and `config`; `users` that were asked, over all `cuts`; `tried`, best first: name,
+    trainer, config, tuned, ndcg@10, cuts and seconds of each; `left_out`, why, by name."""
     choice: dict[str, Any] = json.loads(bytes(arrays["choice"]))
     return choice
 
 
 def _candidates(config: AutoConfig, data: Interactions) -> list[str]:
-    """In order of cost; what reads order only where there is one."""
-    order = list(PRESETS)
-    names = [name for name in order if PRESETS[name].trainer in TRAINERS]
+    """In order of cost. Without names given, those that suit the data: what reads order only where there is one."""
+    names = [name for name in PRESETS if PRESETS[name].trainer in TRAINERS]
     if config.candidates:
-        named = [name for name in config.candidates if name not in order]
+        named = [name for name in config.candidates if name not in PRESETS]
         names = [name for name in names if name in config.candidates] + named
-    useful = [name for name in names if data.timed or name not in PRESETS or not PRESETS[name].sequential]
+    else:
+        names = [name for name in names if PRESETS[name].suits(data)]
+    useful = [name for name in names if data.timed or not _reads_order(name, names)]
     return useful or names
+
+
+def _reads_order(name: str, names: Sequence[str]) -> bool:
+    """Whether it has no use where times say nothing, or less than another of its trainer."""
+    trainer_name, settings = settings_of(name, {})
+    if name in PRESETS and PRESETS[name].sequential:
+        return True
+    others = [settings_of(other, {}) for other in names]
+    same = [make_config(*other) for other in others if other[0] == trainer_name]
+    ages = [getattr(one, "half_life_items", 0) for one in same]
+    return getattr(make_config(trainer_name, settings), "half_life_items", 0) > min(ages, default=0) == 0
+
+
+def _try(search: Search, names: Sequence[str]) -> None:
+    """All, one after another. What learns in epochs takes the time it gets, so it gets its share of what is left; any
+    other takes what it needs, up to half of it. Neither takes what is reserved for a later one with a large share."""
+    for number, name in enumerate(names):
+        span = (0.5 * number / len(names), 0.5 * (number + 1) / len(names))
+        trainer_name, settings = settings_of(name, {})
+        config = make_config(trainer_name, settings)
+        shares = [PRESETS[other].share if other in PRESETS else 1 for other in names[number:]]
+        until = TRYING * (1 - RESERVED) if any(_can_learn(search, other) for other in names[number + 1 :]) else TRYING
+        part = shares[0] / sum(shares) if hasattr(config, "epochs") else 0.5
+        if number == len(names) - 1 or not search.entries:  # something has to be found
+            part, until = 1.0, TRYING
+        search.attempt(name, trainer_name, config, span, part * search.left(until))
+
+
+def _can_learn(search: Search, name: str) -> bool:
+    """Whether time should be reserved for it: it learns long, and enough of that for some use would fit."""
+    preset = PRESETS.get(name)
+    if preset is None or preset.share == 1:
+        return False
+    needed_s = SOME_USE * preset.settings["epochs"] * preset.epoch_s(search.cuts[0].data)
+    return needed_s <= RESERVED * TRYING * search.seconds
 
 
 def _tune(search: Search, trials: int) -> None:
     """Try changes to the settings of the best, two to the first for each to the second."""
     random = np.random.default_rng(search.options.seed)
     able = [entry for entry in search.families() if _space(entry.trainer)]
-    leaders = [entry.kin for entry in able if entry.mean >= CONTENDER * able[0].mean][:LEADERS]
+    leaders = [entry.kin for entry in able if search.figure(entry) >= CONTENDER * search.figure(able[0])]
+    leaders = leaders[:LEADERS]
     seen = {key_of(entry.trainer, entry.config) for entry in search.entries}
     for trial in range(trials if leaders else 0):
         kin = leaders[-1 if trial % 3 == 2 else 0]
@@ -178,22 +221,30 @@ def _space(trainer_name: str) -> dict[str, tuple[Any, ...]]:
 
 def _blend(search: Search) -> Entry | None:
     """A mixture of the best of each family; None where there is nothing to mix, no time, or no gain."""
-    entries = [entry for entry in search.families()[:KEPT] if entry.arrays is not None]
+    entries = [entry for entry in search.families()[:KEPT] if entry.arrays]
     if len(entries) < 2 or search.left(1.0) <= 0:
         return None
     begun = time.monotonic()
+    entries = [search.look_again(entry, (0.7, 0.7), search.left(LOOKING)) for entry in entries]
+    cuts = entries[0].cuts
+    entries = [entry for entry in entries if entry.cuts >= cuts]
 
     def progress(share: float, message: str) -> None:
         search.options.progress(0.7 + 0.1 * share, f"blend: {message}")
         if search.left(1.0) <= 0:
             raise OutOfTime()
 
-    parts = [_part(entry) for entry in entries]
+    def panel(number: int) -> Panel:
+        queries = [_part(entry, number).query for entry in entries]
+        return search.cuts[number].judge.panel(queries, blending.SCALES["linear"], progress)
+
     try:
-        mixture = mix(search.judge.panel([part.query for part in parts], blending.SCALES["linear"], progress), progress)
+        mixture = mix(Panel.joined([panel(number) for number in range(cuts)]), progress)
     except OutOfTime:
         search.options.progress(0.8, "blend: no time for it")
+        search.left_out["blend"] = "no time for it"
         return None
+    parts = [_part(entry) for entry in entries]
     chosen = [(part, float(weight)) for part, weight in zip(parts, mixture.weights, strict=True) if weight > 0]
     if len(chosen) < 2:
         return None
@@ -204,31 +255,34 @@ def _blend(search: Search) -> Entry | None:
     )
     arrays = blending.assemble([part for part, _ in chosen], made.weights, made.method)
     took = time.monotonic() - begun
-    return Entry("blend", "blend", made, len(PRESETS) + 1, mixture.values, took, arrays=arrays)
+    return Entry("blend", "blend", made, len(PRESETS) + 1, mixture.values, took, cuts=cuts, arrays=(arrays,))
 
 
-def _part(entry: Entry) -> Part:
-    return Part(entry.name, entry.trainer, asdict(entry.config), entry.arrays or {})
+def _part(entry: Entry, cut: int = 0) -> Part:
+    return Part(entry.name, entry.trainer, asdict(entry.config), entry.arrays[cut])
 
 
 def _settle(search: Search, mixed: Entry | None, data: Interactions) -> Arrays:
     """Fit on everything what was chosen, or the next that can be."""
     order = search.chosen(mixed)
-    tried = [entry.as_json() for entry in sorted(order, key=lambda entry: -entry.mean)]
+    figures = {id(entry): search.figure(entry) for entry in order}
+    tried = [entry.as_json(figures[id(entry)]) for entry in sorted(order, key=lambda entry: -figures[id(entry)])]
     failed: RecommenderError | None = None
     for entry in order:
         facts = {
             "trainer": entry.trainer,
             "config": asdict(entry.config),
             "name": entry.name,
-            "ndcg@10": round(entry.mean, 6),
-            "users": len(search.judge),
+            "ndcg@10": round(figures[id(entry)], 6),
+            "users": sum(len(cut.judge) for cut in search.cuts),
+            "cuts": len(search.cuts),
             "tried": tried,
+            "left_out": search.left_out,
         }
-        search.options.progress(0.8, f"{entry.name} is chosen: NDCG@10 {entry.mean:.4f}")
-        if search.data is data and entry.arrays is not None:
+        search.options.progress(0.8, f"{entry.name} is chosen: NDCG@10 {figures[id(entry)]:.4f}")
+        if search.cuts[0].data is data and entry.arrays:
             search.options.progress(1.0, f"{entry.name} is kept")
-            return _with_choice(entry.arrays, facts)
+            return _with_choice(entry.arrays[0], facts)
         try:
             return _with_choice(_learn(data, facts, search.options, 0.8), facts)
         except Cancelled:
@@ -258,7 +312,9 @@ def _any(data: Interactions, names: list[str], options: Options) -> Arrays:
             "name": name,
             "ndcg@10": None,
             "users": 0,
+            "cuts": 0,
             "tried": [],
+            "left_out": {},
         }
         try:
             return _with_choice(_learn(data, facts, options, 0.0), facts)

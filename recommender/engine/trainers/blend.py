@@ -2,10 +2,12 @@
 
     linear           s(h) = sum_p w_p s_p(h) / std_i s_p(h)_i      scores in units of their own spread over the items
     reciprocal_rank  s(h) = sum_p w_p / (60 + rank_p(h))           (Cormack, Clarke, Buettcher 2009)
+    lambdamart       boosted trees of scores, ranks and popularity, for each part's best (`lambdamart.py`)
 
-with weights w >= 0 that sum to 1 and maximise NDCG@10 of the held-out events (`parts.mix`): coordinate search, as in
-Metzler and Croft 2007. One part alone is among the answers, and a mixture is taken only where it gains on users that it
-was not learned from, so that a blend is no worse than its best part but by chance. A part without weight is not served.
+with weights w >= 0 that sum to 1, halfway between equal ones and those that maximise NDCG@10 of the held-out events
+(`parts.mix`): coordinate search, as in Metzler and Croft 2007. One part alone is among the answers, and a mixture is
+taken only where it gains on users that it was not learned from, so that a blend is no worse than its best part but by
+chance. A part without weight is not served.
 
 Fitting costs what the parts cost, twice where events have to be held out first; an answer what those served cost. In
 memory are the parts' arrays, one batch of scores per part, and 200 bytes per judged user and pair of parts.
@@ -21,11 +23,11 @@ from numpy.typing import NDArray
 
 from recommender.engine.data.interactions import Histories, Interactions
 from recommender.engine.errors import Cancelled, InvalidConfig, RecommenderError
-from recommender.engine.trainers import Arrays, Options, Query, make_config, trainer
+from recommender.engine.trainers import Arrays, Options, Query, lambdamart, make_config, trainer
 from recommender.engine.trainers.neighbours import check
 from recommender.engine.trainers.parts import Scale, cut, mix, rising, settings_of, within
 
-METHODS = ("linear", "reciprocal_rank")
+METHODS = ("linear", "reciprocal_rank", "lambdamart")
 RANK_OFFSET = 60  # as in the paper: how little the first place is ahead of the second
 CHOOSERS = ("auto", "blend")  # trainers of trainers
 NOT_SERVED = frozenset({"user_vectors"})  # learned, but of no use to a query
@@ -38,7 +40,8 @@ class BlendConfig:
     configs: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
     """Settings by part, where they are not the trainer's or the preset's own."""
     method: str = "linear"
-    """`linear`, weighted scores; `reciprocal_rank`, weighted ranks, which do not care how scores are spread."""
+    """`linear`, weighted scores; `reciprocal_rank`, weighted ranks, which do not care how scores are spread;
+    `lambdamart`, trees where they gain over weighted scores on users they were not learned from, else those."""
     weights: tuple[float, ...] = ()
     """One for each part, where they are known; empty to learn them."""
     share: float = 0.15
@@ -69,6 +72,8 @@ class BlendConfig:
             and max(self.weights) > 0
         ):
             raise InvalidConfig("weights must be one number of 0 or more for each part, and not all 0.")
+        if self.weights and self.method == "lambdamart":
+            raise InvalidConfig("lambdamart learns from events held out; leave weights empty.")
         check("share", self.share, 0.01, 0.5)
         check("users", self.users, 1, whole=True)
 
@@ -159,37 +164,54 @@ class BlendTrainer:
         again = rest is not data
         until = 0.45 if again else 0.85
         parts = _fit_all(rest, config.parts, config, options, 0.0, until, "judged/")
+        method = "linear" if config.method == "lambdamart" else config.method  # until trees are found to be better
         if judge is None:  # nobody to ask: the first that there is
-            return assemble(parts[:1], [1.0], config.method)
+            return assemble(parts[:1], [1.0], method)
         halfway = until + 0.1
 
         def compare(share: float, message: str) -> None:
             options.progress(until + 0.1 * share, message)
 
-        mixture = mix(judge.panel([part.query for part in parts], SCALES[config.method], compare), compare)
+        queries = [part.query for part in parts]
+        mixture = mix(judge.panel(queries, SCALES[method], compare), compare)
+        if config.method == "lambdamart" and len(parts) > 1:
+            popularity = np.log1p(np.bincount(rest.matrix.indices, minlength=rest.shape[1])).astype(np.float32)
+            panel = lambdamart.Panel.of(judge, queries, SCALES["linear"], popularity, compare)
+            trees = lambdamart.learn(panel, float(mixture.values.mean()), options.seed, compare)
+            if trees is not None:
+                weights = {part.name: float(weight) for part, weight in zip(parts, mixture.weights, strict=True)}
+                if again:
+                    parts = _fit_all(data, list(weights), config, options, halfway, 1.0)
+                ordered = {"popularity": popularity, **trees.as_arrays()} if len(parts) == len(weights) else {}
+                method = "lambdamart" if ordered else "linear"  # trees know all parts or none
+                return {**assemble(parts, [weights[part.name] for part in parts], method), **ordered}
         chosen = [(part, float(weight)) for part, weight in zip(parts, mixture.weights, strict=True) if weight > 0]
         said = ", ".join(f"{part.name} {weight:.2f}" for part, weight in chosen)
         options.progress(halfway, f"{said}: NDCG@10 {mixture.values.mean():.4f}")
         if again:
             weights = {part.name: weight for part, weight in chosen}
-            return assemble(*_fit_known(data, weights, config, options, halfway), config.method)
+            return assemble(*_fit_known(data, weights, config, options, halfway), method)
         options.progress(1.0, said)
-        return assemble([part for part, _ in chosen], [weight for _, weight in chosen], config.method)
+        return assemble([part for part, _ in chosen], [weight for _, weight in chosen], method)
 
     @staticmethod
-    def query(arrays: Arrays, config: BlendConfig) -> "Query | BlendQuery":
+    def query(arrays: Arrays, config: BlendConfig) -> "Query | BlendQuery | lambdamart.LambdamartQuery":
         """That of the part itself where it is the only one."""
         parts = tuple(part.query for part in parts_of(arrays))
-        if len(parts) == 1:
-            return parts[0]
-        return BlendQuery(parts, tuple(arrays["weights"].tolist()), bytes(arrays["method"]).decode())
+        weights, method = tuple(arrays["weights"].tolist()), bytes(arrays["method"]).decode()
+        if method == "lambdamart":
+            linear, trees = BlendQuery(parts, weights, "linear"), lambdamart.Trees.of(arrays)
+            return lambdamart.LambdamartQuery(parts, linear, trees, arrays["popularity"], SCALES["linear"])
+        return parts[0] if len(parts) == 1 else BlendQuery(parts, weights, method)
 
     @staticmethod
     def settled(arrays: Arrays, config: BlendConfig) -> BlendConfig:
-        """The settings that learn the same mixture again, without asking which."""
+        """The settings that learn the same mixture again, without asking which; but trees are grown anew."""
         names = tuple(part.name for part in parts_of(arrays))
         configs = {name: values for name, values in config.configs.items() if name in names}
-        return replace(config, parts=names, configs=configs, weights=tuple(arrays["weights"].tolist()))
+        method = bytes(arrays["method"]).decode()
+        weights = () if method == "lambdamart" else tuple(arrays["weights"].tolist())
+        return replace(config, parts=names, configs=configs, method=method, weights=weights)
 
     @staticmethod
     def described(arrays: Arrays) -> dict[str, Any]:
@@ -198,7 +220,7 @@ class BlendTrainer:
             {"name": part.name, "trainer": part.trainer, "config": part.config, "weight": weight}
             for part, weight in zip(parts_of(arrays), weights, strict=True)
         ]
-        return {"trainer": "blend", "parts": parts}
+        return {"trainer": "blend", "method": bytes(arrays["method"]).decode(), "parts": parts}
 
 
 def assemble(parts: Sequence[Part], weights: Sequence[float], method: str) -> Arrays:

@@ -1,5 +1,6 @@
+import contextlib
 import json
-from dataclasses import asdict, dataclass
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any, ClassVar
 
@@ -12,10 +13,10 @@ from recommender.engine.model import open_model, write_model
 from recommender.engine.trainers import TRAINERS, Options, Settles, make_config, trainer
 from recommender.engine.trainers import attempts as attempting
 from recommender.engine.trainers.als import AlsTrainer
-from recommender.engine.trainers.attempts import as_good
 from recommender.engine.trainers.auto import AutoTrainer, describe
 from recommender.engine.trainers.ease import EaseTrainer
 from recommender.engine.trainers.item_knn import ItemKnnTrainer
+from recommender.engine.trainers.parts import Cut, cut, earlier
 from recommender.engine.trainers.popularity import PopularityTrainer
 from recommender.engine.trainers.presets import PRESETS
 from tests import worlds
@@ -121,6 +122,21 @@ def test_what_is_served_is_what_the_chosen_trainer_learns_from_everything() -> N
         np.testing.assert_array_equal(arrays[key], direct[key])
 
 
+def test_earlier_cuts_are_learned_from_what_precedes_them() -> None:
+    data = tastes(users=300)
+    options = Options()
+    rest, judge = cut(data, 0.15, 6000, options)
+    assert judge is not None
+    last = Cut(rest, judge)
+    second, third = earlier(data, last, 0.15, 6000, options, 2)
+    assert (len(rest), len(second.data), len(third.data)) == (1530, 1260, 990)
+    assert second.data.times.max() < rest.times.max()
+    assert set(second.data.times) < set(rest.times)
+    assert len(earlier(data, last, 0.15, len(judge), options, 2)) == 0  # enough have been asked
+    assert len(earlier(data, last, 0.15, len(judge) + 10, options, 2)[0].judge) == 10
+    assert earlier(data, last, 0.15, 6000, Options(held=data), 2) == []
+
+
 def test_events_given_to_judge_by_are_used_and_nothing_is_fitted_twice(monkeypatch: pytest.MonkeyPatch) -> None:
     data, sizes = tastes(), []
     last = np.zeros(len(data), bool)
@@ -202,81 +218,23 @@ def test_a_winner_that_fails_on_everything_gives_way_to_the_next(monkeypatch: py
     assert choice["tried"][0]["name"] == "ease"
 
 
-class Clock:
-    """Time as the attempts see it: every look at it costs a second."""
-
-    def __init__(self) -> None:
-        self.now = 0.0
-
-    def monotonic(self) -> float:
-        self.now += 1
-        return self.now
-
-
-def slow(monkeypatch: pytest.MonkeyPatch, kind: Any, ticks: int, clock: Clock, step_s: float) -> None:
-    real = kind.fit
-
-    def fit(data: Any, config: Any, options: Options) -> Any:
-        for tick in range(ticks):
-            clock.now += step_s
-            options.progress(tick / ticks, f"tick {tick}")
-        return real(data, config, options)
-
-    monkeypatch.setattr(kind, "fit", staticmethod(fit))
+def test_presets_for_histories_of_another_length_are_left_out(monkeypatch: pytest.MonkeyPatch) -> None:
+    asked: list[str] = []
+    monkeypatch.setattr(attempting.Search, "attempt", lambda self, name, *rest: asked.append(name))
+    with contextlib.suppress(Exception):
+        choose(tastes())
+    assert "sasrec_short" in asked
+    assert "sasrec_long" not in asked
+    assert len(asked) == len(PRESETS) - 1
 
 
-def test_a_fit_that_takes_too_long_is_given_up(monkeypatch: pytest.MonkeyPatch) -> None:
-    clock, said = Clock(), []
-    monkeypatch.setattr(attempting, "time", clock)
-    slow(monkeypatch, AlsTrainer, 100, clock, 30)
-    options = Options(progress=lambda share, message: said.append((clock.now, message)))
-    choice = choose(tastes(), options, candidates=("popularity", "als"), minutes=10)
-    assert choice["name"] == "popularity"
-    [(when, message)] = [(when, message) for when, message in said if "given up" in message]
-    assert "als: given up after" in message
-    assert when < 300  # its own progress says that 3,000 seconds are needed: no use in waiting for all that there are
-
-
-def test_one_that_learns_in_epochs_learns_fewer_where_time_is_short(monkeypatch: pytest.MonkeyPatch) -> None:
-    @dataclass(frozen=True)
-    class Epochs:
-        epochs: int = 100
-
-    class Slow(PopularityTrainer):
-        Config = Epochs
-
-        @staticmethod
-        def fit(data: Interactions, config: Any, options: Options) -> Any:
-            for epoch in range(config.epochs):
-                clock.now += 10
-                options.progress((epoch + 1) / config.epochs, "epoch")
-            return PopularityTrainer.fit(data, PopularityTrainer.Config(), Options())
-
-    clock, said = Clock(), []
-    monkeypatch.setattr(attempting, "time", clock)
-    monkeypatch.setattr("tests.engine.trainers.test_auto.Slow", Slow, raising=False)
-    monkeypatch.setitem(TRAINERS, "slow", "tests.engine.trainers.test_auto.Slow")
-    options = Options(progress=lambda share, message: said.append(message))
-    choice = choose(tastes(), options, candidates=("slow",), minutes=10)  # 6 to try in, 1,100 s for all epochs
-    [one] = choice["tried"]
-    assert 15 <= one["config"]["epochs"] <= 33
-    assert f"slow: time for {one['config']['epochs']} epochs" in said
-
-
-def test_no_time_at_all_still_gives_a_model() -> None:
-    choice = choose(tastes(), candidates=("popularity", "item_knn"), minutes=0)
-    assert choice["name"] == "item_knn"
-    assert choice["tried"] == []
-
-
-def test_no_time_is_left_for_tuning_or_a_blend(monkeypatch: pytest.MonkeyPatch) -> None:
-    clock = Clock()
-    monkeypatch.setattr(attempting, "time", clock)
-    slow(monkeypatch, ItemKnnTrainer, 4, clock, 18)
-    config = {"candidates": ("popularity", "item_knn"), "minutes": 2.5, "trials": 50}
-    choice = choose(tastes(), blend=True, **config)
-    assert {one["name"] for one in choice["tried"]} <= {"popularity", "item_knn", "blend"}
-    assert sum(one["tuned"] for one in choice["tried"]) <= 1
+def test_where_times_say_nothing_what_forgets_gives_way_to_what_does_not(monkeypatch: pytest.MonkeyPatch) -> None:
+    asked: list[str] = []
+    monkeypatch.setattr(attempting.Search, "attempt", lambda self, name, *rest: asked.append(name))
+    with contextlib.suppress(Exception):
+        choose(tastes(timed=False))
+    assert {"item_knn_untimed", "spectral_dense", "ease_untimed", "als", "popularity"} < set(asked)
+    assert not {"item_knn", "spectral", "ease", "sasrec_short"} & set(asked)
 
 
 def test_cancelling_stops_it_in_the_midst() -> None:
@@ -290,38 +248,6 @@ def test_cancelling_stops_it_in_the_midst() -> None:
     with pytest.raises(Cancelled):
         choose(tastes(), Options(progress=cancel), candidates=("popularity", "item_knn", "als"))
     assert len(calls) == 8
-
-
-def test_progress_names_the_leader_so_far() -> None:
-    said: list[str] = []
-    options = Options(progress=lambda share, message: said.append(message))
-    choose(tastes(), options, candidates=("popularity", "item_knn", "als"))
-    assert any(message.startswith("als (so far item_knn 0.") for message in said)
-    assert any("is chosen: NDCG@10" in message for message in said)
-
-
-def test_every_attempt_has_a_folder_of_its_own(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    folders: list[Path | None] = []
-    real = ItemKnnTrainer.fit
-
-    def noted(data: Any, config: Any, options: Options) -> Any:
-        folders.append(options.checkpoints)
-        return real(data, config, options)
-
-    monkeypatch.setattr(ItemKnnTrainer, "fit", staticmethod(noted))
-    choose(tastes(), Options(checkpoints=tmp_path), candidates=("item_knn", "item_knn_untimed"), trials=3)
-    assert len(set(folders)) == len(folders) >= 5
-
-
-@pytest.mark.parametrize(
-    ("worse_by", "noise", "good"), [(0.0, 0.3, True), (0.001, 0.3, True), (0.02, 0.3, False), (0.001, 0.0, False)]
-)
-def test_as_good_is_what_chance_explains_and_costs_next_to_nothing(worse_by: float, noise: float, good: bool) -> None:
-    random = np.random.default_rng(0)
-    best = random.random(2000)
-    change = noise * random.standard_normal(2000)
-    change += -worse_by * best.mean() - change.mean()
-    assert as_good(best + change, best, 0) is good
 
 
 def test_presets_are_valid_and_ordered_from_the_cheapest() -> None:
@@ -358,7 +284,7 @@ def test_vectors_are_served_where_the_chosen_one_has_them(tmp_path: Path) -> Non
 
 @pytest.mark.parametrize(
     "wrong",
-    [{"minutes": -1}, {"trials": 1.5}, {"share": 0.9}, {"users": 0}, {"candidates": ("blend",)},
+    [{"minutes": -1}, {"trials": 1.5}, {"share": 0.9}, {"users": 0}, {"cuts": 0}, {"candidates": ("blend",)},
      {"candidates": ("no_such",)}, {"blend": 2}, {"choice": {"trainer": "auto"}}, {"choice": {"config": {}}},
      {"choice": {"trainer": "als", "config": {"factors": 0}}}],
 )  # fmt: skip

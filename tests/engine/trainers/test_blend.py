@@ -15,7 +15,7 @@ from recommender.engine.trainers.blend import SCALES, BlendConfig, BlendQuery, B
 from recommender.engine.trainers.ease import EaseTrainer
 from recommender.engine.trainers.item_knn import ItemKnnTrainer
 from recommender.engine.trainers.neighbours import NeighboursQuery
-from recommender.engine.trainers.parts import Judge, Panel, cut, mix, search
+from recommender.engine.trainers.parts import Judge, Panel, cut, learn, mix, search
 from tests import worlds
 from tests.contracts.trainer import TrainerContract, fit
 
@@ -104,6 +104,26 @@ def test_weights_are_as_good_as_any_on_a_fine_grid(halves: tuple[Judge, list[Que
     assert weights.sum() == pytest.approx(1)
     assert weights.min() >= 0
     assert compared.ndcg(weights).mean() > 0.998 * best
+
+
+def test_learned_weights_are_halfway_to_equal_ones(halves: tuple[Judge, list[Query]]) -> None:
+    judge, queries = halves
+    compared = panel(
+        judge, [Fixed(queries[0].scores(judge.histories) * 3 + queries[1].scores(judge.histories)), *queries]
+    )  # type: ignore[list-item]
+    found, learned = search(compared, silent), learn(compared, silent)
+    used = found > 0
+    np.testing.assert_allclose(learned[used], (found[used] + 1 / used.sum()) / 2)
+    assert not learned[~used].any()
+
+
+def test_joined_panels_hold_every_user_of_each(halves: tuple[Judge, list[Query]]) -> None:
+    judge, queries = halves
+    whole = panel(judge, queries)
+    fewer = Panel(whole.values[:, :40], whole.valid[:, :40], whole.hits[:, :40], whole.relevant)
+    weights = np.array([0.5, 0.3, 0.2])
+    joined = Panel.joined([whole, fewer])
+    np.testing.assert_allclose(joined.ndcg(weights), np.concatenate((whole.ndcg(weights), fewer.ndcg(weights))))
 
 
 def test_a_panel_finds_what_all_scores_find(halves: tuple[Judge, list[Query]]) -> None:
