@@ -4,10 +4,10 @@
     reciprocal_rank  s(h) = sum_p w_p / (60 + rank_p(h))           (Cormack, Clarke, Buettcher 2009)
     lambdamart       boosted trees of scores, ranks and popularity, for each part's best (`lambdamart.py`)
 
-with weights w >= 0 that sum to 1, halfway between equal ones and those that maximise NDCG@10 of the held-out events
-(`parts.mix`): coordinate search, as in Metzler and Croft 2007. One part alone is among the answers, and a mixture is
-taken only where it gains on users that it was not learned from, so that a blend is no worse than its best part but by
-chance. A part without weight is not served.
+with weights w >= 0 that sum to 1: those that maximise NDCG@10 of the held-out events (`parts.mix`; coordinate search,
+as in Metzler and Croft 2007), drawn towards equal ones the more, the fewer users were asked. One part alone is among
+the answers, and a mixture is taken only where it gains on users that it was not learned from, so that a blend is no
+worse than its best part but by chance. A part without weight is not served.
 
 Fitting costs what the parts cost, twice where events have to be held out first; an answer what those served cost. In
 memory are the parts' arrays, one batch of scores per part, and 200 bytes per judged user and pair of parts.
