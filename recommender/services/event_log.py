@@ -1,6 +1,6 @@
 """The event table as arrays: what a training learns from."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from itertools import islice
 from typing import Any
@@ -102,8 +102,12 @@ def interactions(log: EventLog) -> Interactions:
     weights = weigh(log.kinds, log.values, log.times, int(log.times[-1]), conf().weights)
     users, user_rows = Ids.factorize(log.visitor_ids)
     items, item_rows = Ids.factorize(log.item_ids)
-    baskets = _baskets(user_rows, log.sessions)
-    return Interactions.build(users, items, user_rows, item_rows, weights, log.times, baskets, _item_features(items))
+    return Interactions.build(users, items, user_rows, item_rows, weights, log.times, _baskets(user_rows, log.sessions))
+
+
+def described(data: Interactions) -> Interactions:
+    """The same with what the catalogue says of each item, for trainers that look at it."""
+    return replace(data, item_features=_item_features(data.items))
 
 
 def _item_features(items: Ids) -> NDArray[np.float32] | None:

@@ -210,7 +210,7 @@ def _learn(row: Run, monitor: RunMonitor) -> bool:
         read = event_log.read()
     with monitor.stage("clean"):
         kept, repeats = event_log.without_repeats(read)
-        data = event_log.interactions(kept)
+        data = event_log.described(event_log.interactions(kept))
     users, items = data.shape
     row.counts = {"events": len(read), "repeats": repeats, "learned": len(kept), "users": users, "items": items}
     monitor.save("counts")

@@ -81,7 +81,7 @@ def site_source(until: int | None = None) -> Source:
             raise NoData("The events that this study was begun with are gone; begin another.")
     last = int(log.times[-1])
     kept, _ = event_log.without_repeats(log)
-    history, _, _ = share_split(event_log.interactions(kept), conf().test_share)
+    history, _, _ = share_split(event_log.described(event_log.interactions(kept)), conf().test_share)
     train, validation, cutoff = share_split(history, VALIDATION_SHARE)
     if not (train.weights > 0).any() or not len(validation):
         raise NoData(f"{len(log)} events are too few to choose settings by; train with the defaults.")

@@ -136,7 +136,7 @@ def test_items_are_described_by_what_the_catalogue_shares(items):
             "hill-00": {"signed": True, "motto": "only here"}}  # fmt: skip
     for item, attributes in told.items():
         Item.objects.filter(pk=item).update(attributes=attributes, creator="Ann" if item == "hill-00" else "Bob")
-    data = event_log.interactions(log)
+    data = event_log.described(event_log.interactions(log))
     columns = {item: tuple(row) for item, row in zip(data.items.all, data.item_features.tolist(), strict=True)}
     shared = {  # in falling order of items, then by name; only two of the three share each
         "category sea": ("sea-00", "sea-01"),
@@ -150,4 +150,4 @@ def test_items_are_described_by_what_the_catalogue_shares(items):
 def test_a_catalogue_that_tells_nothing_gives_no_features(items):
     log = happened(("ada", "sea-00", "view", 0), ("ada", "hill-01", "like", 1))
     Item.objects.update(attributes={}, creator="", category=None)
-    assert event_log.interactions(log).item_features is None
+    assert event_log.described(event_log.interactions(log)).item_features is None
