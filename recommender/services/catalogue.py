@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from typing import Any
 
 from django.core.exceptions import ValidationError
@@ -111,10 +112,10 @@ def put(item_id: str, values: Mapping[str, Any]) -> tuple[Item, bool]:
         raise InvalidInput(f"item_id: {' '.join(error.messages)}") from error
     _check_texts(values)
     check_attributes(values.get("attributes"))
-    try:
-        return _put(item_id, values)
-    except IntegrityError:  # another request made the item or the category at this very moment
-        return _put(item_id, values)
+    for _ in range(2):  # another request may make the category, and then the item, at this very moment
+        with suppress(IntegrityError):
+            return _put(item_id, values)
+    return _put(item_id, values)
 
 
 @transaction.atomic
@@ -129,7 +130,7 @@ def _put(item_id: str, values: Mapping[str, Any]) -> tuple[Item, bool]:
     try:
         if "category" in values:
             chosen.category = ensure_category(values["category"]) if values["category"] else None
-        chosen.full_clean()
+        chosen.full_clean(validate_unique=False)  # its id may be taken meanwhile: the insert tells
     except ValidationError as error:
         raise InvalidInput(
             "; ".join(f"{name}: {' '.join(problems)}" for name, problems in error.message_dict.items())
@@ -178,6 +179,6 @@ def ensure_category(slug: str, name: str = "", parent: Category | None = None, p
     found = Category.objects.filter(pk=slug).first()
     if found is None:
         found = Category(slug=slug, name=name or slug.replace("-", " ").capitalize(), parent=parent, position=position)
-        found.full_clean()
+        found.full_clean(validate_unique=False)
         found.save(force_insert=True)
     return found
