@@ -1,14 +1,12 @@
 """The settings that a search chooses among: for each field the values that the trainer's config names."""
 
 from collections.abc import Collection, Mapping
-from dataclasses import dataclass, fields
+from dataclasses import dataclass
 from itertools import product
 from math import prod
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-
-from recommender.engine.trainers import trainer
 
 if TYPE_CHECKING:
     import optuna
@@ -16,15 +14,6 @@ if TYPE_CHECKING:
 SMALL_SPACE = 10_000  # points; up to so many are listed to find those not tried yet
 
 Point = tuple[int, ...]  # each field's place in its values
-
-
-def search_space(trainer_name: str) -> dict[str, tuple[Any, ...]]:
-    """The values to try for each field; empty where the trainer names none."""
-    return {
-        field.name: tuple(field.metadata["tune"])
-        for field in fields(trainer(trainer_name).Config)
-        if "tune" in field.metadata
-    }
 
 
 @dataclass(frozen=True)

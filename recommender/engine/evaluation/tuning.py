@@ -26,10 +26,10 @@ from numpy.typing import NDArray
 from recommender.engine.data.interactions import Interactions
 from recommender.engine.errors import Cancelled, InvalidConfig, NotFinite, TooLarge
 from recommender.engine.evaluation.panel import Panel, difference, mean
-from recommender.engine.evaluation.space import Point, Space, search_space
+from recommender.engine.evaluation.space import Point, Space
 from recommender.engine.evaluation.studies import Store
 from recommender.engine.evaluation.trials import State, Trial, best_first
-from recommender.engine.trainers import Options, Progress, Query, make_config, trainer
+from recommender.engine.trainers import Options, Progress, Query, make_config, search_space, trainer
 
 if TYPE_CHECKING:  # Optuna is imported where it works: web processes know this module and not Optuna
     import optuna

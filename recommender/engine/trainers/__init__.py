@@ -91,6 +91,15 @@ def trainer(name: str) -> type[Trainer]:
     return kind
 
 
+def search_space(trainer_name: str) -> dict[str, tuple[Any, ...]]:
+    """The values to try for each field; empty where the trainer names none."""
+    return {
+        field.name: tuple(field.metadata["tune"])
+        for field in fields(trainer(trainer_name).Config)
+        if "tune" in field.metadata
+    }
+
+
 def make_config(name: str, values: Mapping[str, Any]) -> Any:
     """The named trainer's config, frozen and checked. Raises UnknownName, InvalidConfig."""
     kind = trainer(name).Config
@@ -117,5 +126,6 @@ __all__ = [
     "Trainer",
     "make_config",
     "no_progress",
+    "search_space",
     "trainer",
 ]

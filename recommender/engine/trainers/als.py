@@ -12,8 +12,8 @@ from math import sqrt
 import numpy as np
 
 from recommender.engine.data.interactions import Interactions
-from recommender.engine.errors import InvalidConfig, NoData, NotFinite
-from recommender.engine.trainers import Arrays, Options
+from recommender.engine.errors import InvalidConfig, NoData
+from recommender.engine.trainers import Arrays, Options, implicit_fit
 from recommender.engine.trainers.fold_in import FoldInQuery
 
 
@@ -51,7 +51,6 @@ class AlsTrainer:
         Raises NoData, NotFinite.
         """
         from implicit.cpu.als import AlternatingLeastSquares
-        from implicit.recommender_base import ModelFitError
         from scipy.sparse import csr_matrix
         from threadpoolctl import threadpool_limits
 
@@ -74,18 +73,9 @@ class AlsTrainer:
                 num_threads=options.threads,
                 random_state=options.seed,
             )
-            try:
-                model.fit(
-                    confidence,
-                    show_progress=False,
-                    callback=lambda iteration, seconds, loss: options.progress(
-                        (iteration + 1) / config.iterations, f"sweep {iteration + 1} of {config.iterations}"
-                    ),
-                )
-            except ModelFitError as error:
-                raise NotFinite("Lower alpha or raise regularization.") from error
-        if not (np.isfinite(model.item_factors).all() and np.isfinite(model.user_factors).all()):
-            raise NotFinite("Lower alpha or raise regularization.")
+            implicit_fit.learn(
+                model, confidence, config.iterations, options, word="sweep", mend="Lower alpha or raise regularization."
+            )
         return {
             "item_vectors": model.item_factors,
             "user_vectors": model.user_factors,

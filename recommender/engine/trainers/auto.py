@@ -19,14 +19,14 @@ is enough for all there is to try; where it is not, what fits into it depends on
 import json
 import time
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import asdict, dataclass, field, fields, replace
+from dataclasses import asdict, dataclass, field, replace
 from typing import Any
 
 import numpy as np
 
 from recommender.engine.data.interactions import Interactions
 from recommender.engine.errors import Cancelled, InvalidConfig, RecommenderError
-from recommender.engine.trainers import TRAINERS, Arrays, Options, Query, make_config, trainer
+from recommender.engine.trainers import TRAINERS, Arrays, Options, Query, make_config, search_space, trainer
 from recommender.engine.trainers import blend as blending
 from recommender.engine.trainers.attempts import KEPT, Entry, OutOfTime, Search, key_of
 from recommender.engine.trainers.blend import BlendConfig, BlendTrainer, Part
@@ -185,7 +185,7 @@ def _can_learn(search: Search, name: str) -> bool:
 def _tune(search: Search, trials: int) -> None:
     """Try changes to the settings of the best, two to the first for each to the second."""
     random = np.random.default_rng(search.options.seed)
-    able = [entry for entry in search.families() if _space(entry.trainer)]
+    able = [entry for entry in search.families() if search_space(entry.trainer)]
     leaders = [entry.kin for entry in able if search.figure(entry) >= CONTENDER * search.figure(able[0])]
     leaders = leaders[:LEADERS]
     seen = {key_of(entry.trainer, entry.config) for entry in search.entries}
@@ -203,7 +203,7 @@ def _tune(search: Search, trials: int) -> None:
 
 def _changes(entry: Entry, random: np.random.Generator) -> Iterator[Any]:
     """The entry's settings with one or two others; a hundred draws at most."""
-    space = _space(entry.trainer)
+    space = search_space(entry.trainer)
     for _ in range(100):
         count = min(len(space), 2 if random.random() < SECOND_CHANGE else 1)
         names = [list(space)[place] for place in random.choice(len(space), count, replace=False)]
@@ -212,11 +212,6 @@ def _changes(entry: Entry, random: np.random.Generator) -> Iterator[Any]:
             yield replace(entry.config, **values)
         except InvalidConfig:  # two that do not go together
             continue
-
-
-def _space(trainer_name: str) -> dict[str, tuple[Any, ...]]:
-    kind = trainer(trainer_name).Config
-    return {field.name: tuple(field.metadata["tune"]) for field in fields(kind) if "tune" in field.metadata}
 
 
 def _blend(search: Search) -> Entry | None:

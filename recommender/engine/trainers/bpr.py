@@ -13,8 +13,8 @@ from dataclasses import dataclass, field
 import numpy as np
 
 from recommender.engine.data.interactions import Interactions
-from recommender.engine.errors import NoData, NotFinite
-from recommender.engine.trainers import Arrays, Options, fold_in
+from recommender.engine.errors import NoData
+from recommender.engine.trainers import Arrays, Options, fold_in, implicit_fit
 from recommender.engine.trainers.fold_in import FoldInQuery
 from recommender.engine.trainers.neighbours import check
 
@@ -49,7 +49,6 @@ class BprTrainer:
         it is never the same twice. Raises NoData, NotFinite.
         """
         from implicit.cpu.bpr import BayesianPersonalizedRanking
-        from implicit.recommender_base import ModelFitError
 
         train, held = fold_in.cut(data, options)
         liked = train.matrix.copy()
@@ -65,18 +64,7 @@ class BprTrainer:
             num_threads=1,
             random_state=options.seed,
         )
-        try:
-            model.fit(
-                liked,
-                show_progress=False,
-                callback=lambda iteration, *_: options.progress(
-                    0.9 * (iteration + 1) / config.iterations, f"pass {iteration + 1} of {config.iterations}"
-                ),
-            )
-        except ModelFitError as error:
-            raise NotFinite("Lower learning_rate.") from error
-        if not (np.isfinite(model.item_factors).all() and np.isfinite(model.user_factors).all()):
-            raise NotFinite("Lower learning_rate.")
+        implicit_fit.learn(model, liked, config.iterations, options, word="pass", mend="Lower learning_rate.", done=0.9)
         chosen = fold_in.choose(model.item_factors, train, held, options)
         return {"item_vectors": model.item_factors, "user_vectors": model.user_factors, **chosen}
 

@@ -13,7 +13,7 @@ import numpy as np
 
 from recommender.engine.data.interactions import Interactions
 from recommender.engine.errors import NoData, NotFinite
-from recommender.engine.trainers import Arrays, Options, fold_in
+from recommender.engine.trainers import Arrays, Options, fold_in, implicit_fit
 from recommender.engine.trainers.fold_in import FoldInQuery
 from recommender.engine.trainers.neighbours import check
 
@@ -54,7 +54,6 @@ class LmfTrainer:
         Raises NoData, NotFinite.
         """
         from implicit.cpu.lmf import LogisticMatrixFactorization
-        from implicit.recommender_base import ModelFitError
 
         train, held = fold_in.cut(data, options)
         liked = train.matrix.copy()
@@ -73,18 +72,15 @@ class LmfTrainer:
             num_threads=options.threads,
             random_state=options.seed,
         )
-        try:
-            model.fit(
-                liked,
-                show_progress=False,
-                callback=lambda iteration, *_: options.progress(
-                    0.9 * (iteration + 1) / config.iterations, f"sweep {iteration + 1} of {config.iterations}"
-                ),
-            )
-        except ModelFitError as error:
-            raise NotFinite("Lower learning_rate or raise regularization.") from error
-        if not (np.isfinite(model.item_factors).all() and np.isfinite(model.user_factors).all()):
-            raise NotFinite("Lower learning_rate or raise regularization.")
+        implicit_fit.learn(
+            model,
+            liked,
+            config.iterations,
+            options,
+            word="sweep",
+            mend="Lower learning_rate or raise regularization.",
+            done=0.9,
+        )
         item_vectors = np.ascontiguousarray(model.item_factors[:, :-1])  # without the ones that carry a user's bias
         chosen = fold_in.choose(item_vectors, train, held, options)
         return {"item_vectors": item_vectors, "user_vectors": model.user_factors[:, :-1].copy(), **chosen}
