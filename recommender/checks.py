@@ -6,7 +6,9 @@ from typing import Any
 from django.core.checks import CheckMessage, Error, register
 from django.core.exceptions import ImproperlyConfigured
 
-from recommender.conf import conf
+from recommender.conf import Conf, conf
+from recommender.engine.encoders import ENCODERS
+from recommender.engine.encoders import make_config as encoder_config
 from recommender.engine.errors import RecommenderError
 from recommender.engine.index import INDEXES
 from recommender.engine.trainers import TRAINERS, make_config
@@ -40,6 +42,11 @@ def recommender_settings(app_configs: Any, **kwargs: Any) -> list[CheckMessage]:
         found.append(Error("history_length and threads must be 1 or more.", id="recommender.E006"))
     if values.device not in ("auto", "cpu", "cuda"):
         found.append(Error(f"Unknown device {values.device!r}.", hint="auto, cpu, cuda.", id="recommender.E008"))
+    found += _encoders(values)
+    try:
+        values.language_model  # noqa: B018  built to be checked
+    except RecommenderError as error:
+        found.append(Error(str(error), hint="Mend ASSISTANT; see docs/assistant.md.", id="recommender.E020"))
     directory = values.artifacts_dir
     while not directory.exists():
         directory = directory.parent
@@ -47,4 +54,27 @@ def recommender_settings(app_configs: Any, **kwargs: Any) -> list[CheckMessage]:
         found.append(
             Error(f"{values.artifacts_dir} cannot be written.", hint="Set RECSITE_VAR.", id="recommender.E007")
         )
+    return found
+
+
+def _encoders(values: Conf) -> list[CheckMessage]:
+    found: list[CheckMessage] = []
+    for modality, chosen in values.encoders.items():
+        if modality not in ENCODERS:
+            text = f"encoders: {modality!r} is none of: {', '.join(ENCODERS)}."
+            found.append(Error(text, hint="Mend ENCODERS.", id="recommender.E009"))
+            continue
+        if not chosen:
+            continue
+        if not isinstance(chosen, dict) or not {"name"} <= set(chosen) <= {"name", "config"}:
+            text = f'encoders: {modality} must be null or an object such as {{"name": "hashing", "config": {{}}}}.'
+            found.append(Error(text, hint="Mend ENCODERS.", id="recommender.E009"))
+        elif chosen["name"] not in ENCODERS[modality]:
+            text = f"Unknown {modality} encoder {chosen['name']!r}."
+            found.append(Error(text, hint=f"One of: {', '.join(ENCODERS[modality])}.", id="recommender.E010"))
+        else:
+            try:
+                encoder_config(modality, chosen["name"], chosen.get("config") or {})
+            except (RecommenderError, TypeError, ImportError) as error:
+                found.append(Error(f"encoders: {modality}: {error}", hint="Mend ENCODERS.", id="recommender.E011"))
     return found

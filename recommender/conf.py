@@ -11,8 +11,38 @@ from django.core.exceptions import ImproperlyConfigured
 from django.core.signals import setting_changed
 
 from recommender.engine.data.weighting import EventWeights
+from recommender.engine.errors import InvalidConfig
 
 SYMBOLS = {"GBP": "£", "EUR": "€", "USD": "$"}  # of currencies; another's code stands before the amount
+
+
+@dataclass(frozen=True)
+class LanguageModel:
+    """An OpenAI-compatible endpoint, and what it may cost."""
+
+    url: str
+    """Its base, such as https://api.example.com/v1."""
+    model: str
+    key_variable: str = ""
+    """The environment variable that holds the key; the key itself stands in no setting."""
+    timeout_s: float = 20.0
+    """Seconds that one answer may take, all its steps together."""
+    steps: int = 4
+    """Requests to the endpoint for one answer: each may ask for tools, the last one may not."""
+    max_tokens: int = 500
+    """Of one request's answer."""
+    tokens_a_day: int = 200_000
+    """Of all requests of a web process between two midnights (UTC); beyond it, templates answer."""
+
+    def __post_init__(self) -> None:
+        if not str(self.url).startswith(("http://", "https://")):
+            raise InvalidConfig("assistant: url must begin with http:// or https://.")
+        if not self.model:
+            raise InvalidConfig("assistant: model is missing.")
+        for name in ("timeout_s", "steps", "max_tokens", "tokens_a_day"):
+            value = getattr(self, name)
+            if isinstance(value, bool) or not isinstance(value, int | float) or not 0 < value < float("inf"):
+                raise InvalidConfig(f"assistant: {name} must be a number above 0.")
 
 
 @dataclass(frozen=True)
@@ -31,6 +61,8 @@ class Conf:
     """Settings of that trainer that differ from its defaults."""
     device: str = "auto"
     """Where torch trains: cpu, cuda, or auto for a GPU where there is one."""
+    assistant: Mapping[str, Any] = field(default_factory=dict)
+    """A LanguageModel's settings, for the shopping assistant; empty for answers by templates alone."""
     index: str = "auto"
     """Key of engine.index.INDEXES, or auto: exact for small catalogues, faiss for large ones."""
     threads: int = 2
@@ -43,6 +75,9 @@ class Conf:
     """Latest events of a visitor that a recommendation is computed from."""
     test_share: float = 0.1
     """Share of the events, the latest ones, that a run is judged by before it learns from them too."""
+    encoders: Mapping[str, Any] = field(default_factory=dict)
+    """By modality (text, image, audio): {"name": key of engine.encoders.ENCODERS, "config": settings that differ}.
+    A modality that is null or left out is off."""
     auto_publish: bool = True
     """Publish a run that passes the gate; otherwise staff do."""
     keep_artifacts: int = 5
@@ -56,6 +91,23 @@ class Conf:
     def tuning_dir(self) -> Path:
         """Where `manage.py tune` keeps its studies: beside the artifacts, so that web processes can read them too."""
         return self.artifacts_dir.parent / "tuning"
+
+    @property
+    def language_model(self) -> LanguageModel | None:
+        """Raises InvalidConfig."""
+        known = {f.name for f in fields(LanguageModel)}
+        if strange := sorted(set(self.assistant) - known):
+            raise InvalidConfig(f"assistant has no setting {', '.join(strange)}; it has {', '.join(sorted(known))}.")
+        try:
+            return LanguageModel(**self.assistant) if self.assistant else None
+        except TypeError as error:
+            raise InvalidConfig(f"assistant: {error}.") from error
+
+    @property
+    def encoders_on(self) -> dict[str, tuple[str, Mapping[str, Any]]]:
+        """By modality that is on: the encoder's name, and settings of it that differ from its defaults."""
+        on = {modality: chosen for modality, chosen in self.encoders.items() if chosen}
+        return {modality: (chosen["name"], chosen.get("config") or {}) for modality, chosen in on.items()}
 
     @property
     def weights(self) -> EventWeights:

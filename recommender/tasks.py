@@ -2,13 +2,14 @@
 
 import logging
 
-from celery import shared_task
+from celery import Task, shared_task
 from celery.exceptions import SoftTimeLimitExceeded
 from django.conf import settings
 from kombu.exceptions import OperationalError
 
-from recommender.services import training
-from recommender.services.errors import RunActive
+from recommender.services import encoding, opinions, training
+from recommender.services.errors import EncodingActive, RunActive
+from recommender.services.search import spelling
 
 log = logging.getLogger(__name__)
 
@@ -19,11 +20,39 @@ def train(run_id: int) -> None:
     training.run(run_id, out_of_time=SoftTimeLimitExceeded)
 
 
+@shared_task(soft_time_limit=settings.TRAIN_TIME_LIMIT_S, time_limit=settings.TRAIN_TIME_LIMIT_S + 60)
+def encode(encoding_id: int) -> None:
+    """Carry out a queued encoding."""
+    encoding.run(encoding_id, out_of_time=SoftTimeLimitExceeded)
+
+
 @shared_task
 def sweep() -> None:
-    """Wake workers for runs whose call or worker was lost."""
+    """Wake workers for runs and encodings whose call or worker was lost; have items encoded that were just saved."""
     for run_id in training.recover():
         wake(run_id)
+    for encoding_id in encoding.recover():
+        wake_encoding(encoding_id)
+    if encoding.due():
+        try:
+            row = encoding.request(changed_since_last=True, requested_by="sweep", reason="items were saved")
+        except EncodingActive as error:
+            log.info("%s", error)
+        else:
+            wake_encoding(row.pk)
+
+
+@shared_task(soft_time_limit=settings.TRAIN_TIME_LIMIT_S, time_limit=settings.TRAIN_TIME_LIMIT_S + 60)
+def judge() -> None:
+    """Read the words of reviews that were just written, and learn to read them anew where there are many more."""
+    opinions.learn()
+    opinions.judge_new()
+
+
+@shared_task(soft_time_limit=settings.TRAIN_TIME_LIMIT_S, time_limit=settings.TRAIN_TIME_LIMIT_S + 60)
+def learn_words() -> None:
+    """Write down the shop's words, by which search mends misspelled ones, where many are new."""
+    spelling.refresh()
 
 
 @shared_task
@@ -39,10 +68,24 @@ def retrain() -> None:
 
 def wake(run_id: int) -> bool:
     """Call a worker. False when the broker does not answer: the run stays queued and the sweep calls again."""
-    try:
-        train.apply_async(args=[run_id], retry=False)
-    except (OperationalError, OSError) as error:
-        log.warning("The broker does not answer; run %s waits for the next sweep: %s", run_id, error)
+    if not _called(train, run_id, f"run {run_id}"):
         return False
     training.enqueued(run_id)
+    return True
+
+
+def wake_encoding(encoding_id: int) -> bool:
+    """The same for an encoding."""
+    if not _called(encode, encoding_id, f"encoding {encoding_id}"):
+        return False
+    encoding.enqueued(encoding_id)
+    return True
+
+
+def _called(task: Task, job_id: int, name: str) -> bool:
+    try:
+        task.apply_async(args=[job_id], retry=False)
+    except (OperationalError, OSError) as error:
+        log.warning("The broker does not answer; %s waits for the next sweep: %s", name, error)
+        return False
     return True

@@ -193,7 +193,12 @@ CELERY_ACCEPT_CONTENT = ["json"]
 CELERY_TASK_IGNORE_RESULT = True
 CELERY_TASK_ACKS_LATE = True
 CELERY_TASK_DEFAULT_QUEUE = "default"
-CELERY_TASK_ROUTES = {"recommender.tasks.train": {"queue": "train"}}
+CELERY_TASK_ROUTES = {
+    "recommender.tasks.train": {"queue": "train"},
+    "recommender.tasks.judge": {"queue": "encode"},
+    "recommender.tasks.learn_words": {"queue": "encode"},
+    "recommender.tasks.encode": {"queue": "encode"},  # so that a new item does not wait for a long training
+}
 CELERY_TASK_SOFT_TIME_LIMIT = 300
 CELERY_TASK_TIME_LIMIT = 360
 CELERY_TASK_PUBLISH_RETRY = False
@@ -204,6 +209,8 @@ CELERY_BEAT_SCHEDULE_FILENAME = str(VAR_DIR / "celerybeat-schedule")
 RETRAIN_AT = os.environ.get("RETRAIN_AT", "03:30")
 CELERY_BEAT_SCHEDULE = {
     "sweep": {"task": "recommender.tasks.sweep", "schedule": 15.0, "options": {"expires": 15}},
+    "judge": {"task": "recommender.tasks.judge", "schedule": 60.0, "options": {"expires": 60}},
+    "learn-words": {"task": "recommender.tasks.learn_words", "schedule": 300.0, "options": {"expires": 300}},
 }
 if RETRAIN_AT:
     try:
@@ -217,6 +224,11 @@ if RETRAIN_AT:
         "options": {"expires": 3600},
     }
 
+ENCODERS: dict[str, Any] = {
+    "text": {"name": "minilm"},
+    "image": {"name": "contrastive"},
+    "audio": {"name": "contrastive"},
+}
 RECOMMENDER = {
     "shop_name": os.environ.get("SHOP_NAME", "Folio"),
     "shop_tagline": os.environ.get("SHOP_TAGLINE", "Books, prints and records"),
@@ -225,9 +237,11 @@ RECOMMENDER = {
     "trainer": os.environ.get("TRAINER", "als"),
     "trainer_config": env_object("TRAINER_CONFIG"),
     "device": os.environ.get("DEVICE", "auto"),
+    "assistant": env_object("ASSISTANT"),
     "index": os.environ.get("INDEX", "auto"),
     "threads": int(env_number("TRAIN_THREADS", os.cpu_count() or 1)),
     "half_life_days": env_number("HALF_LIFE_DAYS", 180),
+    "encoders": {**ENCODERS, **env_object("ENCODERS")},
     "auto_publish": env_bool("AUTO_PUBLISH", True),
 }
 

@@ -7,6 +7,7 @@ import pytest
 from django.conf import settings as django_settings
 
 Path(django_settings.STATIC_ROOT).mkdir(parents=True, exist_ok=True)  # WhiteNoise warns without it
+ENCODERS = {"text": {"name": "hashing"}, "image": None, "audio": None}  # quick ones; tests of others say so
 
 
 @pytest.fixture(autouse=True)
@@ -19,7 +20,7 @@ def _own_state(request: pytest.FixtureRequest) -> Iterator[None]:
         return
     settings = request.getfixturevalue("settings")
     tmp_path: Path = request.getfixturevalue("tmp_path")
-    settings.RECOMMENDER = {**settings.RECOMMENDER, "artifacts_dir": tmp_path / "artifacts"}
+    settings.RECOMMENDER = {**settings.RECOMMENDER, "artifacts_dir": tmp_path / "artifacts", "encoders": ENCODERS}
     settings.MEDIA_ROOT = tmp_path / "media"
     # Tests need no hashed file names; the manifest is made by collectstatic, which `manage.py up` runs.
     settings.STORAGES = {
@@ -27,8 +28,15 @@ def _own_state(request: pytest.FixtureRequest) -> Iterator[None]:
         "staticfiles": {"BACKEND": "django.contrib.staticfiles.storage.StaticFilesStorage"},
     }
     settings.PASSWORD_HASHERS = ["django.contrib.auth.hashers.MD5PasswordHasher"]
-    from recommender.services import serving
+    from recommender.services import serving, shared_words, vectors
+    from recommender.services.search import spelling
 
     serving.forget()
+    spelling.forget()
+    vectors.forget()
+    shared_words.forget()
     yield
     serving.forget()
+    spelling.forget()
+    vectors.forget()
+    shared_words.forget()

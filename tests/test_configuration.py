@@ -50,6 +50,16 @@ def test_documentation_names_no_setting_that_is_gone():
         ("test_share", 1.5, "recommender.E005"),
         ("history_length", 0, "recommender.E006"),
         ("device", "tpu", "recommender.E008"),
+        ("encoders", {"smell": {"name": "hashing"}}, "recommender.E009"),
+        ("encoders", {"text": "hashing"}, "recommender.E009"),
+        ("encoders", {"text": {"name": "hashing", "dimension": 64}}, "recommender.E009"),
+        ("encoders", {"text": {"name": "no-such"}}, "recommender.E010"),
+        ("encoders", {"text": {"name": "hashing", "config": {"no_such": 1}}}, "recommender.E011"),
+        ("encoders", {"text": {"name": "hashing", "config": {"dimension": 1}}}, "recommender.E011"),
+        ("assistant", {"model": "m"}, "recommender.E020"),
+        ("assistant", {"url": "ftp://x", "model": "m"}, "recommender.E020"),
+        ("assistant", {"url": "http://x", "model": "m", "no_such": 1}, "recommender.E020"),
+        ("assistant", {"url": "http://x", "model": "m", "steps": 0}, "recommender.E020"),
     ],
 )
 def test_check_refuses_a_bad_setting(settings, name, value, code):

@@ -62,6 +62,14 @@ def test_the_nightly_run_leaves_an_active_one_alone(called, caplog):
     assert called == [] and Run.objects.count() == 1 and "already active" in caplog.text
 
 
+def test_reviews_are_read_by_the_schedule(monkeypatch):
+    done = []
+    monkeypatch.setattr(tasks.opinions, "learn", lambda: done.append("learn"))
+    monkeypatch.setattr(tasks.opinions, "judge_new", lambda: done.append("judge"))
+    tasks.judge()
+    assert done == ["learn", "judge"]
+
+
 def test_a_soft_time_limit_fails_the_run_with_a_reason(monkeypatch):
     def too_long(row, monitor):
         raise SoftTimeLimitExceeded

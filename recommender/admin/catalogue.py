@@ -140,6 +140,11 @@ class CategoryAdmin(SteadyList):
     def get_prepopulated_fields(self, request: HttpRequest, obj: Category | None = None) -> dict[str, Sequence[str]]:
         return {} if obj else {"slug": ["name"]}
 
+    def save_model(self, request: HttpRequest, obj: Category, form: ModelForm, change: bool) -> None:
+        super().save_model(request, obj, form, change)
+        if change and {"name", "parent"} & set(form.changed_data):  # what its items say has changed
+            catalogue.touch(Item.objects.filter(catalogue.stands_in(obj.pk)))
+
 
 def _image(picture: Picture | None) -> str | SafeString:
     if not picture or not picture.file:

@@ -17,6 +17,7 @@ from django.utils.safestring import SafeString
 from recommender.admin import charts
 from recommender.admin.forms import TrainForm
 from recommender.admin.lists import SteadyList
+from recommender.admin.map import MapPage
 from recommender.admin.readonly import ReadOnly
 from recommender.admin.run_actions import RunActions
 from recommender.admin.tuning import TuningPage
@@ -25,7 +26,7 @@ from recommender.services import comparison, console, publishing
 
 
 @admin.register(Run)
-class RunAdmin(ReadOnly, RunActions, TuningPage, SteadyList):
+class RunAdmin(ReadOnly, RunActions, TuningPage, MapPage, SteadyList):
     change_list_template = "admin/recommender/run/change_list.html"
     list_display = ["number", "state", "main_metric", "trainer", "asked_by", "started"]
     list_filter = ["status", "trainer"]
@@ -111,6 +112,7 @@ class RunAdmin(ReadOnly, RunActions, TuningPage, SteadyList):
             "plot": charts.interval_plot(found) if found else None,
             "stage_bars": charts.stage_bars(run.stages),
             "choice": _choice(run.metrics.get("choice")),
+            "newcomers": _newcomers(run.metrics.get("newcomers")),
             "gate_notes": [reason for reason in run.gate.get("reasons", []) if reason not in sentences],
             # Lists, because a template reads `counts.items` as the number of items.
             "counts": list(run.counts.items()),
@@ -124,6 +126,16 @@ class RunAdmin(ReadOnly, RunActions, TuningPage, SteadyList):
         }
         request.current_app = self.admin_site.name
         return TemplateResponse(request, "admin/recommender/run/page.html", context)
+
+
+def _newcomers(figures: dict[str, Any] | None) -> dict[str, Any] | None:
+    """What the map to new items found, with names that a template can read."""
+    if not figures:
+        return None
+    k = next(name.removeprefix("recall@") for name in figures if name.startswith("recall@"))
+    found = [(name, figures[f"{metric}@{k}"], figures["chance"][f"{metric}@{k}"])
+             for name, metric in ((f"Recall@{k}", "recall"), (f"NDCG@{k}", "ndcg"))]  # fmt: skip
+    return {"useful": figures["useful"], "learned_from": figures["items"], "rows": found}
 
 
 def _choice(choice: dict[str, Any] | None) -> dict[str, Any] | None:

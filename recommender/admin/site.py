@@ -9,7 +9,7 @@ from django.utils.functional import lazy
 
 from recommender.admin import charts
 from recommender.conf import conf
-from recommender.services import comparison, console
+from recommender.services import comparison, console, content_state
 
 
 def _name() -> str:
@@ -31,6 +31,12 @@ def index(request: HttpRequest, extra_context: dict[str, Any] | None = None) -> 
             "live_figure": figure,
             "progress": console.progress(seen.active) if seen.active else None,
             "chart": charts.bars(seen.days),
+        }
+    if request.user.has_perm("recommender.view_encoding"):
+        content = content_state.state()
+        context |= {
+            "content": content,
+            "encoding_progress": console.progress(content.active) if content.active else None,
         }
     return _index(request, context)
 

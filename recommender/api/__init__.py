@@ -2,7 +2,7 @@
 
 from ninja.openapi.docs import Swagger
 
-from recommender.api import events, health, items, openapi, recommendations, runs
+from recommender.api import assistant, events, health, items, openapi, recommendations, runs, search, senses
 from recommender.api.door import Api
 
 api = Api(
@@ -14,5 +14,14 @@ api = Api(
     docs=Swagger(settings={"validatorUrl": None, "defaultModelsExpandDepth": 0}),
     openapi_extra={"tags": openapi.TAGS},
 )
-for router in (events.router, recommendations.router, items.router, runs.router, health.router):
+for router in (
+    events.router,
+    recommendations.router,
+    assistant.router,
+    search.router,
+    senses.router,
+    items.router,
+    runs.router,
+    health.router,
+):
     api.add_router("", router)

@@ -18,6 +18,7 @@ from ninja.openapi.schema import OpenAPISchema
 from recommender.api import openapi, problems
 from recommender.api.bodies import LenientParser
 
+UPLOADS = ("/search/photo", "/search/sound")
 View = Callable[..., HttpResponseBase]
 
 
@@ -57,7 +58,9 @@ class Api(NinjaAPI):
 
 def check_length(request: HttpRequest) -> None:
     """Raises RequestDataTooBig by the announced length, before a byte of the body is read, and LengthRequired."""
-    announced, largest = request.META.get("CONTENT_LENGTH") or "", settings.DATA_UPLOAD_MAX_MEMORY_SIZE
+    announced = request.META.get("CONTENT_LENGTH") or ""
+    # Uploads have limits of their own, checked where they are read.
+    largest = None if request.path.endswith(UPLOADS) else settings.DATA_UPLOAD_MAX_MEMORY_SIZE
     if not announced and "HTTP_TRANSFER_ENCODING" in request.META and isinstance(request, WSGIRequest):
         raise problems.LengthRequired  # under WSGI, Django would take the body for an empty one
     if largest is None or not (announced.isascii() and announced.isdigit()):

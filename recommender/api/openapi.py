@@ -24,6 +24,10 @@ the events that follow, so that every run is judged by what visitors did with it
 TAGS = [
     {"name": "Events", "description": "Tell what visitors did. Scope `ingest`."},
     {"name": "Recommendations", "description": "What to show. Scope `read`. Answers without a trained model too."},
+    {
+        "name": "Search",
+        "description": "By words, misspelled or not, by meaning and by taste; by photo and by sound. Scope `read`.",
+    },
     {"name": "Items", "description": "The catalogue. Reading needs `read`, writing `admin`."},
     {"name": "Runs", "description": "Train, watch, publish, roll back. Scope `admin`."},
     {"name": "Health", "description": "For monitors. Open."},
@@ -38,7 +42,7 @@ MEANING = {
     413: "The body is too large.",
     422: "Something in the request is not valid; the detail says what and how to mend it.",
     500: "A fault on this side; the reference finds it in the log.",
-    503: "The database does not answer. Send the same request again.",
+    503: "The database does not answer, or too many ask for this at once. Send the same request again.",
 }
 HEADERS = {
     401: {"WWW-Authenticate": {"schema": {"type": "string"}}},

@@ -54,6 +54,10 @@ TABLE: dict[type[Exception], Kind] = {
     service_errors.InvalidInput: Kind(422, "invalid-input"),
     engine_errors.InvalidConfig: Kind(422, "invalid-config"),
     engine_errors.UnknownName: Kind(422, "unknown-name"),
+    engine_errors.Unreadable: Kind(422, "unreadable"),
+    service_errors.UploadTooLarge: Kind(413, "upload-too-large"),
+    service_errors.NotPrepared: Kind(409, "not-prepared"),
+    service_errors.Busy: Kind(503, "busy"),
     service_errors.Refused: Kind(409, "refused"),
     # What the web and the database raise.
     ValidationError: Kind(422, "invalid-request", "The request is not valid."),
@@ -86,7 +90,7 @@ def respond(request: HttpRequest, error: Exception) -> HttpResponse:
     if isinstance(error, HttpError):
         return _from_ninja(request, error)
     kind = kind_of(error)
-    if kind.status >= 500:
+    if kind.status >= 500 and not isinstance(error, RecommenderError):
         return _fault(request, kind, error)
     if isinstance(error, ValidationError):
         found = [_field(item) for item in error.errors]

@@ -9,8 +9,8 @@ from ninja import Path, Query, Router
 from recommender.api.auth import READ
 from recommender.api.bodies import answer
 from recommender.api.items import image_url, price_text
-from recommender.api.schemas import Problem, Recommendations
-from recommender.services import catalogue, people, serving
+from recommender.api.schemas import Problem, Recommendations, SimilarItems
+from recommender.services import alike, catalogue, people, serving
 from recommender.services.serving import MAX_RESULTS, Recommendation, Shelf
 
 router = Router(tags=["Recommendations"], auth=READ)
@@ -46,10 +46,27 @@ def popular(request: HttpRequest, n: Count = 10, category: Category = None) -> H
     return _shelf(serving.popular(n, category=_known(category)))
 
 
-@router.get("/items/{item_id}/similar", response=ANSWERS, summary="Similar items", operation_id="similar_items")
-def similar(request: HttpRequest, item_id: ItemId, n: Count = 10) -> HttpResponse:
-    """What those who like this item like too. Popular items of its category serve where the model does not know it."""
-    return _shelf(serving.similar(item_id, n))
+@router.get(
+    "/items/{item_id}/similar",
+    response={200: SimilarItems, 404: Problem},
+    summary="Similar items",
+    operation_id="similar_items",
+)
+def similar(
+    request: HttpRequest,
+    item_id: ItemId,
+    n: Count = 10,
+    by: Annotated[
+        alike.By, Query("both", description="By what items are, by what the same shoppers like, or by both.")
+    ] = "both",
+) -> HttpResponse:
+    """Items like this one, and why. One that nobody has touched yet is like others by its content alone; where nothing
+    at all is known of it, popular items of its category serve."""
+    shelf = alike.similar(item_id, n, by=by)
+    answered = as_json(shelf)
+    for shown, entry in zip(answered["items"], shelf.entries, strict=True):
+        shown["why"] = _why(entry.why) if isinstance(entry, alike.Alike) else None
+    return answer(answered)
 
 
 @router.get(
@@ -68,16 +85,19 @@ def _known(category: str | None) -> str | None:
 
 
 def _shelf(shelf: Shelf) -> HttpResponse:
-    return answer(
-        {
-            "rec_id": str(shelf.rec_id),
-            "run_id": shelf.run_id,
-            "tier": shelf.tier,
-            "shelf": shelf.name,
-            "title": shelf.title,
-            "items": [_entry(entry) for entry in shelf.entries],
-        }
-    )
+    return answer(as_json(shelf))
+
+
+def as_json(shelf: Shelf) -> dict[str, Any]:
+    """schemas.Recommendations of a shelf."""
+    return {
+        "rec_id": str(shelf.rec_id),
+        "run_id": shelf.run_id,
+        "tier": shelf.tier,
+        "shelf": shelf.name,
+        "title": shelf.title,
+        "items": [_entry(entry) for entry in shelf.entries],
+    }
 
 
 def _entry(entry: Recommendation) -> dict[str, Any]:
@@ -92,4 +112,15 @@ def _entry(entry: Recommendation) -> dict[str, Any]:
         "price": price_text(item),
         "category": item.category_id,
         "image": image_url(item),
+    }
+
+
+def _why(why: alike.Why) -> dict[str, Any]:
+    cosines = {name: getattr(why, name) for name in ("text", "image", "audio")}
+    return {
+        "shoppers": why.shoppers,
+        "creator": why.creator,
+        "category": why.category,
+        "words": list(why.words),
+        **{name: None if cosine is None else round(cosine, 4) for name, cosine in cosines.items()},
     }

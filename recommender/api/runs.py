@@ -11,7 +11,8 @@ from ninja import Body, Path, Query, Router
 from recommender import tasks
 from recommender.api.auth import ADMIN, caller
 from recommender.api.bodies import answer
-from recommender.api.schemas import Problem, PublicationOut, ReasonIn, RunIn, RunOut, RunPage
+from recommender.api.run_schemas import PublicationOut, ReasonIn, RunIn, RunOut, RunPage
+from recommender.api.schemas import Problem
 from recommender.models import Publication, Run
 from recommender.services import publishing, training
 

@@ -7,13 +7,28 @@ from uuid import UUID
 
 from pydantic import BaseModel, ConfigDict, Field, JsonValue, WithJsonSchema
 
-from recommender.models import Event, Run
+from recommender.api.describing import NO_NUL, REC_ID, documented
+from recommender.api.run_schemas import (  # noqa: F401  so that all are found in one place
+    PublicationOut,
+    ReasonIn,
+    RunIn,
+    RunOut,
+    RunPage,
+)
+from recommender.api.search_schemas import (  # noqa: F401
+    FacetChoice,
+    FoundItem,
+    SearchAnswer,
+    SearchFacet,
+    SearchSuggestion,
+    SuggestAnswer,
+)
+from recommender.models import Event
 from recommender.models.ids import MAX_LENGTH
-from recommender.services import event_fields, events, publishing
+from recommender.services import event_fields, events
+from recommender.services.assistant.replies import MAX_STATE
+from recommender.services.assistant.wish import MAX_LENGTH as MAX_MESSAGE
 
-NO_NUL = r"^[^\x00]*$"  # PostgreSQL stores no NUL character
-LARGEST = 2**53  # integers beyond it change on their way through JavaScript
-REC_ID = "0f4e7c1e-58a5-4f5c-9d0b-3a8f6f1f0c11"
 ITEM = {
     "item_id": "print-0042",
     "title": "Harbour at dawn",
@@ -28,11 +43,6 @@ ITEM = {
     "added_at": "2026-03-02T09:00:00Z",
     "updated_at": "2026-04-01T10:30:00Z",
 }
-
-
-def documented(*examples: dict[str, Any], **schema: Any) -> ConfigDict:
-    """Strict: true is not 1, and an unknown field is a typing error that somebody wants to hear about."""
-    return ConfigDict(strict=True, extra="forbid", json_schema_extra={"examples": list(examples), **schema})
 
 
 # Events -------------------------------------------------------------------------------------------------------------
@@ -136,7 +146,7 @@ class BatchAnswer(BaseModel):
 
 # Recommendations ----------------------------------------------------------------------------------------------------
 
-Tier = Literal["model", "similar", "together", "popular", "catalogue"]
+Tier = Literal["model", "segment", "search", "similar", "together", "content", "popular", "catalogue"]
 RECOMMENDED = {
     "item_id": "print-0042",
     "title": "Harbour at dawn",
@@ -177,12 +187,81 @@ class Recommendations(BaseModel):
     rec_id: UUID = Field(description="This answer's id. Send it back with the events that follow from it.")
     run_id: int | None = Field(description="The training run that made it; null where no model was needed or live.")
     tier: Tier = Field(
-        description="Who served: the personal model, similar items, items bought together, popular items, "
-        "or the newest of the catalogue where nothing is known yet."
+        description="Who served: the personal model, what is popular with shoppers alike, a search, similar items, "
+        "items bought together, items alike by what they are, popular items, or the newest of the catalogue where "
+        "nothing is known yet."
     )
     shelf: str
     title: str = Field(description="A heading for the row.")
     items: list[RecommendedItem] = Field(description="Best first; may be fewer than asked for, or none.")
+
+
+# The assistant -----------------------------------------------------------------------------------------------------
+
+
+class AssistantQuestion(BaseModel):
+    model_config = documented({"message": "a gift for someone who likes the sea, under 20", "user_id": "customer-1001"})
+
+    message: str = Field(min_length=1, max_length=MAX_MESSAGE, pattern=NO_NUL, description="In plain words.")
+    state: str = Field("", max_length=MAX_STATE, description="From the answer before, to refine it.")
+    user_id: str | None = Field(None, min_length=1, max_length=MAX_LENGTH, description="Whose taste may order it.")
+    session_id: str | None = Field(None, min_length=1, max_length=MAX_LENGTH - 8, description="Or an anonymous one's.")
+
+
+class AssistantAnswer(Recommendations):
+    model_config = documented(
+        {
+            "rec_id": REC_ID,
+            "run_id": None,
+            "tier": "search",
+            "shelf": "assistant",
+            "title": "For your wish",
+            "items": [{**RECOMMENDED, "reason": "Speaks of sea"}],
+            "text": "One piece for “sea”, up to £20.00:",
+            "state": "eyJ3b3JkcyI6InNlYSJ9:1w...",
+            "suggestions": ["Under £15", "Only Prints"],
+        }
+    )
+
+    text: str = Field(description="The answer in words.")
+    state: str = Field(description="Send it with the next message to refine this one.")
+    suggestions: list[str] = Field(description="Messages that may follow.")
+
+
+WHY = {"shoppers": True, "creator": False, "category": True, "words": ["harbour"], "text": 0.71, "image": 0.42}
+
+
+class Why(BaseModel):
+    model_config = documented({**WHY, "audio": None})
+
+    shoppers: bool = Field(description="The same shoppers like both.")
+    creator: bool = Field(description="Both are of one maker.")
+    category: bool
+    words: list[str] = Field(description="What both texts speak of, the rarest first.")
+    text: float | None = Field(description="Cosine of what they say; null where one of them says nothing.")
+    image: float | None = Field(description="Cosine of what they look like.")
+    audio: float | None = Field(description="Cosine of what they sound like.")
+
+
+class SimilarItem(RecommendedItem):
+    model_config = documented({**RECOMMENDED, "reason": "Both speak of harbour", "why": {**WHY, "audio": None}})
+
+    why: Why | None = Field(description="null where popular items serve instead.")
+
+
+class SimilarItems(Recommendations):
+    model_config = documented(
+        {
+            "rec_id": REC_ID,
+            "run_id": 7,
+            "tier": "similar",
+            "shelf": "similar",
+            "title": "Similar items",
+            "items": [{**RECOMMENDED, "reason": "Both speak of harbour", "why": {**WHY, "audio": None}}],
+        }
+    )
+
+    items: list[SimilarItem]  # type: ignore[assignment]  # more than a RecommendedItem, and read only
 
 
 # Items --------------------------------------------------------------------------------------------------------------
@@ -224,102 +303,6 @@ class ItemOut(BaseModel):
     image: str | None
     added_at: datetime
     updated_at: datetime
-
-
-# Runs ---------------------------------------------------------------------------------------------------------------
-
-Number = Annotated[float, Field(allow_inf_nan=False)]
-Whole = Annotated[int, Field(ge=-LARGEST, le=LARGEST)]
-Text = Annotated[str, Field(max_length=200, pattern=NO_NUL)]
-Setting = bool | Whole | Number | Text | None
-
-
-class RunIn(BaseModel):
-    model_config = documented({"trainer": "als", "config": {"factors": 64}, "reason": "after the spring catalogue"})
-
-    trainer: str | None = Field(None, max_length=32, pattern=NO_NUL, description="Default: the site's own.")
-    config: dict[str, Setting | list[Setting]] | None = Field(
-        None, description="Settings of the trainer that differ from its defaults. Left out: the site's own."
-    )
-    reason: str = Field("", max_length=Run.MAX_REASON, pattern=NO_NUL)
-
-
-class ReasonIn(BaseModel):
-    model_config = documented({"reason": "better recall on new shoppers"})
-
-    reason: str = Field(
-        min_length=1, max_length=publishing.MAX_REASON, pattern=NO_NUL, description="Kept in the history."
-    )
-
-
-Status = Literal["queued", "running", "succeeded", "refused", "failed", "cancelled"]
-RUN = {
-    "run_id": 7,
-    "status": "running",
-    "live": False,
-    "trainer": "als",
-    "config": {"factors": 64},
-    "requested_by": "API key: nightly job",
-    "reason": "after the spring catalogue",
-    "stage": "fit",
-    "share_done": 0.45,
-    "message": "iteration 9 of 15",
-    "error": "",
-    "counts": {},
-    "metrics": {},
-    "gate": {},
-    "created_at": "2026-05-04T03:30:00Z",
-    "started_at": "2026-05-04T03:30:01Z",
-    "finished_at": None,
-}
-
-
-class RunOut(BaseModel):
-    model_config = documented(RUN)
-
-    run_id: int
-    status: Status
-    live: bool = Field(description="Whether it serves now.")
-    trainer: str
-    config: dict[str, Any]
-    requested_by: str
-    reason: str
-    stage: str
-    share_done: float = Field(ge=0, le=1)
-    message: str
-    error: str = Field(description="Why it failed.")
-    counts: dict[str, Any] = Field(description="Events, users and items it learned from.")
-    metrics: dict[str, Any]
-    gate: dict[str, Any] = Field(description="What the gate found when it compared the run with the live one.")
-    created_at: datetime
-    started_at: datetime | None
-    finished_at: datetime | None
-
-
-class RunPage(BaseModel):
-    model_config = documented({"count": 1, "runs": [RUN], "next": None})
-
-    count: int = Field(description="Runs in all.")
-    runs: list[RunOut] = Field(description="The latest first.")
-    next: str | None = Field(description="Address of the next page.")
-
-
-class PublicationOut(BaseModel):
-    model_config = documented(
-        {
-            "action": "publish",
-            "run_id": 7,
-            "previous_run_id": 6,
-            "reason": "better recall on new shoppers",
-            "at": "2026-05-04T08:00:00Z",
-        }
-    )
-
-    action: Literal["publish", "roll_back", "withdraw"]
-    run_id: int | None = Field(description="The run that serves from now on.")
-    previous_run_id: int | None
-    reason: str
-    at: datetime
 
 
 # Health and problems ------------------------------------------------------------------------------------------------
@@ -372,4 +355,3 @@ class Problem(BaseModel):
 
 
 assert set(Event.Kind.values) == set(get_args(Kind))
-assert set(Run.Status.values) == set(get_args(Status))

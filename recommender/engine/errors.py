@@ -34,6 +34,18 @@ class NotFinite(RecommenderError):
     """Training produced NaN or infinity."""
 
 
+class ModelMissing(RecommenderError):
+    """The model is not there or cannot be read."""
+
+
+class Unreadable(RecommenderError):
+    """This cannot be read."""
+
+
+class EndpointFailed(RecommenderError):
+    """The other side did not answer as it should."""
+
+
 class TooLarge(RecommenderError):
     """This would need more memory than is allowed."""
 

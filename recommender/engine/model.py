@@ -7,6 +7,7 @@
     together/{rows,scores}   (N, K), see ranking/together
     unit_vectors.npy         float32 (N, D), item vectors of length 1, where the trainer has vectors
     index/ similar/          indexes over the item vectors and over the unit vectors
+    further/*.npy            what else belongs to the run, such as groups
 
 Users are not stored: a history's vector is computed when it is asked about (fold-in), which answers for newcomers too
 and leaves nothing of a person to erase.
@@ -118,12 +119,14 @@ def write_model(
     purchases: Interactions | None = None,
     index: str = "auto",
     manifest: Mapping[str, Any] | None = None,
+    further: Mapping[str, NDArray[Any]] | None = None,
 ) -> Path:
     """Write what `trainer_name` learned from `data` as `root/name`; returns its path.
 
     `purchases`, over the same items, are what bought-together counts; without them there are no companions. `index` is
     a name in INDEXES, or "auto" for what suits the catalogue's size. `manifest` adds whatever should be remembered:
-    cutoff, seed, metrics, gate. Raises NoData, UnknownName, FileExistsError.
+    cutoff, seed, metrics, gate; `further` arrays are kept beside the model's own under "further/". Raises NoData,
+    UnknownName, FileExistsError.
     """
     learned = {key: array for key, array in arrays.items() if key not in NOT_SERVED}
     vectors = trainer(trainer_name).query(learned, config).item_vectors
@@ -136,6 +139,7 @@ def write_model(
     }
     companions = bought_together(data.where(np.zeros(len(data), np.bool_)) if purchases is None else purchases)
     stored |= {"together/rows": companions.rows, "together/scores": companions.scores}
+    stored |= {f"further/{key}": array for key, array in (further or {}).items()}
     index_name = None
     if vectors is not None:
         index_name = choose(len(vectors)) if index == "auto" else index

@@ -3,6 +3,7 @@
 from recommender.models.access import ApiKey
 from recommender.models.activity import Event, Review
 from recommender.models.catalogue import Category, Item, Picture
+from recommender.models.content import Encoding, ItemVector
 from recommender.models.learning import Publication, Run
 from recommender.models.orders import CartLine, Order, OrderLine
 from recommender.models.people import Visitor
@@ -11,8 +12,10 @@ __all__ = [
     "ApiKey",
     "CartLine",
     "Category",
+    "Encoding",
     "Event",
     "Item",
+    "ItemVector",
     "Order",
     "OrderLine",
     "Picture",

@@ -60,6 +60,10 @@ class Review(models.Model):
     author_name = models.CharField(max_length=80, blank=True)
     created_at = models.DateTimeField(default=timezone.now)
     hidden = models.BooleanField(default=False, help_text="Hidden by staff; kept, not deleted.")
+    # Computed in a worker, see services/opinions; emptied whenever the words change.
+    sentiment = models.FloatField(null=True, blank=True, help_text="How surely its words praise: 0 to 1.")
+    sentiment_at = models.DateTimeField(null=True, blank=True, help_text="When its words were judged.")
+    points = models.JSONField(default=list, blank=True, help_text="Its sentences that speak of something.")
 
     class Meta:
         ordering = ["-created_at"]
@@ -67,7 +71,10 @@ class Review(models.Model):
             models.UniqueConstraint(fields=["visitor", "item"], name="one_review_per_visitor_and_item"),
             models.CheckConstraint(condition=models.Q(stars__range=(1, 5)), name="review_stars_1_to_5"),
         ]
-        indexes = [models.Index(fields=["item", "-created_at"], name="review_item_latest")]
+        indexes = [
+            models.Index(fields=["item", "-created_at"], name="review_item_latest"),
+            models.Index(fields=["sentiment_at"], name="review_judged"),
+        ]
 
     def __str__(self) -> str:
         return f"{self.stars} stars for {self.item_id}"

@@ -46,6 +46,7 @@ class Item(models.Model):
         indexes = [
             models.Index(fields=["category", "active", "title"], name="item_category_active_title"),
             models.Index(fields=["active", "-added_at"], name="item_active_added"),
+            models.Index(fields=["updated_at"], name="item_updated"),
         ]
 
     def __str__(self) -> str:

@@ -3,42 +3,15 @@
 from django.conf import settings
 from django.db import models
 
+from recommender.models.jobs import Job
 
-class Run(models.Model):
-    """One training, from the moment it is asked for. The row is the truth about it; the broker only wakes a worker."""
 
-    class Status(models.TextChoices):
-        QUEUED = "queued"
-        RUNNING = "running"
-        SUCCEEDED = "succeeded"
-        REFUSED = "refused", "refused by the gate"
-        FAILED = "failed"
-        CANCELLED = "cancelled"
+class Run(Job):
+    """One training."""
 
-    ACTIVE = (Status.QUEUED, Status.RUNNING)
-    MAX_REQUESTED_BY, MAX_REASON, MAX_MESSAGE = 150, 200, 300  # characters
-
-    status = models.CharField(max_length=10, choices=Status, default=Status.QUEUED)
     trainer = models.CharField(max_length=32)
     config = models.JSONField(default=dict, blank=True, help_text="What shapes the result.")
     options = models.JSONField(default=dict, blank=True, help_text="How it runs: seed, threads.")
-    requested_by = models.CharField(max_length=MAX_REQUESTED_BY, blank=True)
-    reason = models.CharField(max_length=MAX_REASON, blank=True)
-
-    created_at = models.DateTimeField(auto_now_add=True)
-    started_at = models.DateTimeField(null=True, blank=True)
-    heartbeat_at = models.DateTimeField(null=True, blank=True)
-    finished_at = models.DateTimeField(null=True, blank=True)
-    enqueued_at = models.DateTimeField(null=True, blank=True, help_text="When the broker last took the wake-up call.")
-    worker = models.CharField(max_length=120, blank=True)
-    tries = models.PositiveSmallIntegerField(default=0)
-    cancel_requested = models.BooleanField(default=False)
-
-    stage = models.CharField(max_length=32, blank=True)
-    share_done = models.FloatField(default=0, help_text="0 to 1, over all stages.")
-    message = models.CharField(max_length=MAX_MESSAGE, blank=True)
-    stages = models.JSONField(default=list, blank=True, help_text="Seconds and peak memory of each finished stage.")
-    error = models.TextField(blank=True)
 
     counts = models.JSONField(default=dict, blank=True, help_text="Events, users and items it learned from.")
     metrics = models.JSONField(default=dict, blank=True)
@@ -58,10 +31,6 @@ class Run(models.Model):
 
     def __str__(self) -> str:
         return f"run {self.pk} ({self.trainer})"
-
-    @property
-    def is_active(self) -> bool:
-        return self.status in self.ACTIVE
 
 
 class Publication(models.Model):

@@ -7,8 +7,9 @@ from typing import Any
 from django.utils import timezone
 
 from recommender.conf import conf
-from recommender.models import Event, Item, Publication, Run, Visitor
-from recommender.services import publishing, serving, training
+from recommender.models import Encoding, Event, Item, Publication, Run, Visitor
+from recommender.models.jobs import Job
+from recommender.services import encoding_work, publishing, serving, training
 from recommender.services.run_monitor import HEARTBEAT_S
 
 STALE_AFTER_S = 5 * HEARTBEAT_S  # one late heartbeat is a busy database, five are a worker in trouble
@@ -17,8 +18,8 @@ GUESS_FROM_SHARE, GUESS_FROM_S = 0.03, 3.0  # before that, a guess at the time l
 DAYS = 14  # of events on the dashboard
 
 
-def progress(run: Run, now: datetime | None = None) -> dict[str, Any]:
-    """How far a run is, as the progress page and its JSON show it."""
+def progress(run: Job, now: datetime | None = None) -> dict[str, Any]:
+    """How far a run, or an encoding, is, as the progress page and its JSON show it."""
     now = now or timezone.now()
     active = run.is_active
     until = run.finished_at or now
@@ -29,6 +30,7 @@ def progress(run: Run, now: datetime | None = None) -> dict[str, Any]:
     note, warning = _note(run, now, age_s, stale)
     return {
         "run": run.pk,
+        "kind": _kind(run),
         "status": run.status,
         "status_label": run.get_status_display(),
         "active": active,
@@ -70,19 +72,19 @@ def percent(share: float) -> int:
     return min(100, max(0, int(share * 100 + 1e-9)))
 
 
-def _stages(run: Run) -> list[dict[str, Any]]:
+def _stages(run: Job) -> list[dict[str, Any]]:
     """Every stage in order: done with its seconds, under way (or where an ended run stopped), or still to come."""
     seconds = {stage["stage"]: stage["seconds"] for stage in run.stages}
     here = "now" if run.status == Run.Status.RUNNING else "stopped"
     states = []
-    for name in training.STAGES:
+    for name in encoding_work.STAGES if isinstance(run, Encoding) else training.STAGES:
         state = "done" if name in seconds else here if name == run.stage and run.status != Run.Status.QUEUED else "todo"
         took = span(seconds[name]) if name in seconds else ""
         states.append({"name": name, "label": name.capitalize(), "state": state, "took": took})
     return states
 
 
-def _left_s(run: Run, elapsed_s: float | None) -> float | None:
+def _left_s(run: Job, elapsed_s: float | None) -> float | None:
     """The time left if the rest goes at the pace so far."""
     if run.status != Run.Status.RUNNING or elapsed_s is None:
         return None
@@ -91,7 +93,7 @@ def _left_s(run: Run, elapsed_s: float | None) -> float | None:
     return elapsed_s * (1 - run.share_done) / run.share_done
 
 
-def _time_left(run: Run, left_s: float | None) -> str:
+def _time_left(run: Job, left_s: float | None) -> str:
     if not run.is_active:
         return "ended"
     if run.status == Run.Status.QUEUED:
@@ -105,27 +107,32 @@ def _time_left(run: Run, left_s: float | None) -> str:
     return f"about {span(round(left_s / 60) * 60)} left"
 
 
-def _note(run: Run, now: datetime, age_s: float | None, stale: bool) -> tuple[str, bool]:
+def _note(run: Job, now: datetime, age_s: float | None, stale: bool) -> tuple[str, bool]:
     """What staff should know of an active run, and whether it is a warning."""
+    kind, worker = _kind(run), "an encoding worker" if isinstance(run, Encoding) else "a training worker"
     if run.status == Run.Status.QUEUED:
         if run.enqueued_at is None:
-            return "The broker has not taken the call for this run. It waits until the broker answers.", True
+            return f"The broker has not taken the call for this {kind}. It waits until the broker answers.", True
         # Not since enqueued_at: the sweep calls again and again, and each call moves it.
         waits_s = (now - max(run.created_at, run.heartbeat_at or run.created_at)).total_seconds()
         if waits_s > WAITS_LONG_S:
-            return f"No worker has taken it for {span(waits_s)}. Is a training worker running?", True
+            return f"No worker has taken it for {span(waits_s)}. Is {worker} running?", True
         return "Waiting for a worker.", False
     if run.status != Run.Status.RUNNING:
         return "", False
     if stale:
         since = "No heartbeat yet." if age_s is None else f"No heartbeat for {span(age_s)}."
         ends = "fails" if run.tries >= conf().max_tries else "goes back to the queue"
-        return f"{since} After {conf().lost_after_s:.0f} s without one the run {ends}.", True
+        return f"{since} After {conf().lost_after_s:.0f} s without one the {kind} {ends}.", True
     if run.cancel_requested:
         return "Stopping: the worker hears of it within seconds.", False
     if run.tries > 1:
         return f"Try {run.tries} of {conf().max_tries}: an earlier worker was lost.", False
     return "", False
+
+
+def _kind(job: Job) -> str:
+    return str(job._meta.verbose_name)
 
 
 @dataclass(frozen=True)

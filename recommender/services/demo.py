@@ -23,6 +23,7 @@ from recommender.folio.press import Progress
 from recommender.folio.shoppers import Year
 from recommender.models import Category, Event, Item, Order, OrderLine, Picture, Review, Visitor
 from recommender.services import people
+from recommender.services.catalogue import touch
 from recommender.services.errors import InvalidInput, OtherShop, SuperuserExists
 
 # Ids of demo events are made in this namespace: a second seeding meets them and changes nothing.
@@ -162,11 +163,12 @@ def _write_catalogue(listed: Sequence[Product], end: datetime, files: bool) -> N
     )
     if files:
         pictured = set(Picture.objects.values_list("item_id", flat=True))
+        bare = [product for product in listed if product.item_id not in pictured]
         Picture.objects.bulk_create(
             Picture(item_id=product.item_id, file=press.picture_name(product), alt=press.alt_text(product)[:200])
-            for product in listed
-            if product.item_id not in pictured
+            for product in bare
         )
+        touch(Item.objects.filter(pk__in=[product.item_id for product in bare]))
 
 
 @transaction.atomic

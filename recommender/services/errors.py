@@ -31,6 +31,14 @@ class RunActive(Refused):
     """A run is already active."""
 
 
+class UnknownEncoding(Refused):
+    """There is no such encoding."""
+
+
+class EncodingActive(Refused):
+    """An encoding is already active."""
+
+
 class RunNotPublishable(Refused):
     """This run cannot be published."""
 
@@ -57,3 +65,15 @@ class OtherShop(Refused):
 
 class SuperuserExists(Refused):
     """There is already a superuser, so no demo login is made."""
+
+
+class UploadTooLarge(Refused):
+    """The upload is too large."""
+
+
+class Busy(Refused):
+    """Too many ask for this at once."""
+
+
+class NotPrepared(Refused):
+    """This search is not prepared yet."""

@@ -10,12 +10,12 @@ from django.db.models import BigIntegerField, Func
 from numpy.typing import NDArray
 
 from recommender.conf import conf
-from recommender.engine.data.features import multi_hot
 from recommender.engine.data.ids import Ids
 from recommender.engine.data.interactions import Interactions
 from recommender.engine.data.weighting import weigh
 from recommender.engine.errors import NoData
-from recommender.models import Event, Item
+from recommender.models import Event
+from recommender.services.item_features import Description
 
 CHUNK = 50_000  # rows fetched at once
 REPEAT_S = 1800  # the same visitor, item and kind again within half an hour is one visit reloading a page
@@ -106,22 +106,9 @@ def interactions(log: EventLog) -> Interactions:
 
 
 def described(data: Interactions) -> Interactions:
-    """The same with what the catalogue says of each item, for trainers that look at it."""
-    return replace(data, item_features=_item_features(data.items))
-
-
-def _item_features(items: Ids) -> NDArray[np.float32] | None:
-    """What the catalogue says of each item: its category, its creator, and attributes that are words or yes and no."""
-    words: dict[str, set[str]] = {}
-    columns = Item.objects.values_list("id", "category_id", "creator", "attributes")
-    for item, category, creator, attributes in columns.iterator(chunk_size=CHUNK):
-        words[item] = {f"category {category}"} if category else set()
-        if creator:
-            words[item].add(f"creator {creator}")
-        for name, value in attributes.items() if isinstance(attributes, dict) else ():
-            values = value if isinstance(value, list) else [value]
-            words[item].update(f"{name} {word}" for word in values if isinstance(word, str | bool))
-    return multi_hot([words.get(item, ()) for item in items.all])
+    """The same with what is known of each item beside its events, for trainers that look at it."""
+    item_ids = data.items.all
+    return replace(data, item_features=Description.of(item_ids).features(item_ids))
 
 
 def purchases(log: EventLog, data: Interactions) -> Interactions:

@@ -16,6 +16,7 @@ def write(visitor: Visitor, item: Item, stars: int, title: str = "", body: str =
     """Write or replace a visitor's review of an item. Raises InvalidInput."""
     Visitor.objects.select_for_update().get(pk=visitor.pk)  # a form sent twice changes the one review
     review = Review.objects.filter(visitor=visitor, item=item).first() or Review(visitor=visitor, item=item)
+    before = (review.title, review.body)
     review.stars, review.title, review.body, review.author_name = (
         stars,
         title.strip(),
@@ -28,6 +29,8 @@ def write(visitor: Visitor, item: Item, stars: int, title: str = "", body: str =
         review.full_clean(validate_unique=False, validate_constraints=False)
     except ValidationError as error:
         raise InvalidInput("; ".join(error.messages)) from error
+    if before != (review.title, review.body):  # what was found of other words says nothing of these
+        review.sentiment, review.sentiment_at, review.points = None, None, []
     review.save()
     events.record(visitor, item, Event.Kind.RATING, value=stars)
     return review

@@ -1,9 +1,9 @@
-"""What a run says of itself while it works (stage, share, heartbeat, memory) and how it hears of a cancellation."""
+"""What a job says of itself while it works (stage, share, heartbeat, memory) and how it hears of a cancellation."""
 
 import logging
 import threading
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from types import TracebackType
 
@@ -12,7 +12,7 @@ from django.db.models import QuerySet
 from django.utils import timezone
 
 from recommender.engine.errors import Cancelled
-from recommender.models import Run
+from recommender.models.jobs import Job
 from recommender.services.memory import resident_bytes
 
 log = logging.getLogger(__name__)
@@ -23,18 +23,19 @@ SAMPLE_S = 0.1  # seconds between looks at the memory in use
 
 
 class RunMonitor:
-    """Keeps a run's row alive. A thread writes the heartbeat, so that it goes on inside long library calls."""
+    """Keeps a job's row alive. A thread writes the heartbeat, so that it goes on inside long library calls."""
 
-    def __init__(self, run: Run, shares: Mapping[str, float]) -> None:
-        """`shares` maps each stage, in order, to its usual part of the whole time."""
+    def __init__(self, run: Job, shares: Mapping[str, float], told: Callable[[], None] = lambda: None) -> None:
+        """`shares` maps each stage, in order, to its usual part of the whole time; `told` hears of each write."""
         self.run = run
         self._shares = shares
+        self._told = told
         self._started: dict[str, float] = {}
         self._written = 0.0
         self._peak_bytes = 0
         self._cancelled = threading.Event()
         self._stop = threading.Event()
-        self._thread = threading.Thread(target=self._beat, name=f"heartbeat of run {run.pk}", daemon=True)
+        self._thread = threading.Thread(target=self._beat, name=f"heartbeat of {run}", daemon=True)
 
     def __enter__(self) -> "RunMonitor":
         self._thread.start()
@@ -78,17 +79,18 @@ class RunMonitor:
         before = sum(self._shares[name] for name in names[: names.index(self.run.stage)])
         whole = sum(self._shares.values())
         self.run.share_done = min(1.0, (before + min(max(share, 0.0), 1.0) * self._shares[self.run.stage]) / whole)
-        self.run.message = message[: Run.MAX_MESSAGE]
+        self.run.message = message[: Job.MAX_MESSAGE]
         self.run.heartbeat_at = timezone.now()
         self.save("stage", "share_done", "message", "heartbeat_at", "stages")
+        self._told()
 
     def save(self, *fields: str) -> None:
         """Write fields of the run. Raises Cancelled when it is no longer this try's: ended, or given to another."""
         if not self._mine().update(**{name: getattr(self.run, name) for name in fields}):
             raise Cancelled()
 
-    def _mine(self) -> QuerySet[Run]:
-        return Run.objects.filter(pk=self.run.pk, status=Run.Status.RUNNING, tries=self.run.tries)
+    def _mine(self) -> QuerySet[Job]:
+        return type(self.run)._default_manager.filter(pk=self.run.pk, status=Job.Status.RUNNING, tries=self.run.tries)
 
     def _beat(self) -> None:
         beaten = 0.0
@@ -107,5 +109,5 @@ class RunMonitor:
             if not self._mine().filter(cancel_requested=False).exists():
                 self._cancelled.set()
         except DatabaseError as error:  # busy or restarting: the next beat tries again, on a new connection
-            log.warning("The heartbeat of run %s could not be written: %s", self.run.pk, error)
+            log.warning("The heartbeat of %s could not be written: %s", self.run, error)
             connection.close()

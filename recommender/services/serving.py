@@ -9,7 +9,7 @@ import threading
 import time
 import uuid
 from collections.abc import Collection, Iterable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 from django.db.models import Count
@@ -20,30 +20,20 @@ from recommender.engine.data.interactions import UNKNOWN, Histories
 from recommender.engine.errors import RecommenderError
 from recommender.engine.model import LiveModel, open_model
 from recommender.engine.ranking.diversify import diversify
-from recommender.engine.ranking.explain import explain
 from recommender.models import Event, Item, Run
-from recommender.services import catalogue, histories, publishing
+from recommender.services import catalogue, clusters, histories, newcomers, publishing, reasons, vectors
 from recommender.services.errors import InvalidInput
 
 log = logging.getLogger(__name__)
 
+GROUP_SHARE = 0.5  # of a list of picks that may come from one group of items while others have something to offer
 MAX_RESULTS = 100  # items of one answer; more than any shelf shows, and each is read from the database
 POOL = 4  # candidates per wanted result, so that filters and diversity have something to choose from
 OPEN_AGAIN_AFTER_S = 30.0  # seconds until an artifact that could not be opened is looked at again
 SPARE = 4  # items fetched beyond the wanted ones, in place of those that are sold out
 POPULAR_FOR_S = 60.0  # seconds a process keeps its list of popular items when no model serves
 RELEVANCE = 0.8  # share of relevance against novelty within a list (lambda of maximal marginal relevance)
-POPULAR_REASON = "Popular with other shoppers"
-NEW_REASON = "New in the shop"
-VERBS = {
-    Event.Kind.PURCHASE: "bought",
-    Event.Kind.LIKE: "liked",
-    Event.Kind.RATING: "rated",
-    Event.Kind.CART: "chose",
-    Event.Kind.CLICK: "looked at",
-    Event.Kind.VIEW: "looked at",
-}
-"""What a visitor did with an item, the strongest first, in the words of a reason."""
+SEGMENT_TITLE = "Popular with shoppers like you"
 
 
 @dataclass(frozen=True)
@@ -61,7 +51,7 @@ class Shelf:
     name: str
     title: str
     tier: str
-    """model, similar, together, popular or catalogue."""
+    """model, segment, similar, together, content, popular or catalogue."""
     run_id: int | None
     entries: list[Recommendation]
     rec_id: uuid.UUID = field(default_factory=uuid.uuid4)
@@ -134,7 +124,39 @@ def recommend(
                 return shelf
         except Exception:
             log.exception("The model of run %s failed; popular items serve instead.", current.run_id)
+        if shelf := _by_segment(current, past, n, category, exclude):
+            return shelf
+    if past and (shelf := _by_content(past, n, category, exclude)):
+        return shelf
     return popular(n, category=category, exclude={*exclude, *past.known}, current=current)
+
+
+def _by_segment(
+    current: Live, past: histories.History, n: int, category: str | None, exclude: Collection[str]
+) -> Shelf | None:
+    """What is popular in the visitor's group of shoppers; None where the run knows no groups or cannot tell theirs."""
+    assert current.model is not None
+    try:
+        groups = clusters.of(current.model)
+        segment = None if groups is None else groups.segment(_told(current.model, past))
+        if groups is None or segment is None:
+            return None
+        rows = np.asarray(groups.favourites[segment])
+        rows = rows[rows != UNKNOWN]
+        takers = groups.takers[segment, : len(rows)].tolist()
+        shut_out = {*exclude, *past.known}
+        entries = filled(current.model.items.ids(rows), takers, n, shut_out, SEGMENT_TITLE, category)
+    except Exception:
+        log.exception("The groups of run %s cannot be used; popular items serve instead.", current.run_id)
+        return None
+    return Shelf("segment", SEGMENT_TITLE, "segment", current.run_id, entries) if entries else None
+
+
+def _told(model: LiveModel, past: histories.History) -> Histories:
+    """The part of a history that the model knows the items of."""
+    rows = model.items.rows(past.item_ids)
+    known = rows != UNKNOWN
+    return Histories.single(rows[known], past.weights[known], past.times[known])
 
 
 def _by_model(
@@ -142,33 +164,61 @@ def _by_model(
 ) -> Shelf | None:
     model = current.model
     assert model is not None
-    rows = model.items.rows(past.item_ids)
-    known = rows != UNKNOWN
-    told = Histories.single(rows[known], past.weights[known], past.times[known])
+    told = _told(model, past)
     _, place = np.unique(told.item_rows, return_inverse=True)
     if not (np.bincount(place, weights=told.weights) > 0).any():  # nothing that speaks for anything
         return None
     shut_out = np.zeros(len(model), dtype=bool)
+    allowed = None
     if category:
+        allowed = set(_ids_in(category))
         shut_out[:] = True
-        shut_out[_rows(model, _ids_in(category))] = False
-    shut_out[_rows(model, [*past.known, *exclude])] = True
+        shut_out[_rows(model, allowed)] = False
+    out = {*past.known, *exclude}
+    shut_out[_rows(model, out)] = True
     ranked, scored = model.recommend(told, n * POOL, exclude_rows=np.flatnonzero(shut_out))
-    ranked, scored = ranked[0], scored[0]
-    items = _available(model.items.ids(ranked[ranked != UNKNOWN]), category)
-    places = [k for k, row in enumerate(ranked) if row != UNKNOWN and model.items.id(row) in items]
-    if not places:
+    found, scores = ranked[0][ranked[0] != UNKNOWN], scored[0][ranked[0] != UNKNOWN]
+    fresh = newcomers.beside(model, told, n, scores, allowed, out)
+    item_ids = [*model.items.ids(found), *fresh.item_ids]
+    items = _available(item_ids, category)
+    places = np.flatnonzero([item_id in items for item_id in item_ids])
+    if not len(places):
         return None
-    found, scores = ranked[places], scored[places]
-    vectors = model.query.item_vectors
-    order = diversify(scores, n, balance=RELEVANCE, vectors=None if vectors is None else np.asarray(vectors[found]))
-    found, scores = found[order], scores[order]
-    reasons = _reasons(model, told, found, past)
-    entries = [
-        Recommendation(items[model.items.id(row)], position, float(score), reason)
-        for position, (row, score, reason) in enumerate(zip(found, scores, reasons, strict=True), 1)
-    ]
+    new = np.arange(len(item_ids)) >= len(found)
+    room = max(int(n * newcomers.SHARE), n - int(np.count_nonzero(~new[places])))
+    vectors, labels = model.query.item_vectors, clusters.of(model)
+    told_apart = None if vectors is None else np.concatenate((vectors[found], fresh.vectors))[places]
+    grouped = None if labels is None else np.append(labels.labels[found], np.full_like(fresh.scores, -1))
+    all_scores = np.append(scores, fresh.scores)
+    order = diversify(
+        all_scores[places],
+        n + int(np.count_nonzero(new[places])),
+        balance=RELEVANCE,
+        vectors=told_apart,
+        groups=None if grouped is None else grouped[places].astype(np.int32),
+        most=max(1, round(n * GROUP_SHARE)),
+    )
+    chosen = places[order]
+    chosen = chosen[~new[chosen] | (np.cumsum(new[chosen]) <= room)][:n]
+    shown = [item_ids[place] for place in chosen]
+    said = zip(shown, all_scores[chosen].tolist(), reasons.of_page(model, told, shown, past), strict=True)
+    entries = [Recommendation(items[item], place, score, why) for place, (item, score, why) in enumerate(said, 1)]
     return Shelf("for-you", "Picked for you", "model", current.run_id, entries)
+
+
+def _by_content(past: histories.History, n: int, category: str | None, exclude: Collection[str]) -> Shelf | None:
+    """What is like the items of a history that no model knows, by what they say of themselves; None where nothing is
+    known of those either."""
+    try:
+        found, cosines, nearest = newcomers.like_history(past, n * POOL * (POOL if category else 1), exclude)
+        entries = filled(found, cosines.tolist(), n, {*past.known, *exclude}, category=category)
+        near = [nearest[entry.item.pk] for entry in entries]
+        said = reasons.sentences(near, past, "Close to {title} that you {verb}")
+    except Exception:
+        log.exception("The vectors of the catalogue failed; popular items serve instead.")
+        return None
+    told = [replace(entry, reason=reason) for entry, reason in zip(entries, said, strict=True)]
+    return Shelf("for-you", "Picked for you", "content", None, told) if told else None
 
 
 def _rows(model: LiveModel, item_ids: Iterable[str]) -> np.ndarray:
@@ -176,24 +226,9 @@ def _rows(model: LiveModel, item_ids: Iterable[str]) -> np.ndarray:
     return rows[rows != UNKNOWN]
 
 
-def _reasons(model: LiveModel, told: Histories, found: np.ndarray, past: histories.History) -> list[str]:
-    """For each found row, the past item that adds most to its score, in a sentence."""
-    strongest = [reasons[0] if reasons else None for reasons in explain(model.query, told, found, limit=1)]
-    reason_ids = {reason.item_row: model.items.id(reason.item_row) for reason in strongest if reason}
-    titles = dict(Item.objects.filter(id__in=reason_ids.values()).values_list("id", "title"))
-    did: dict[str, set[str]] = {}
-    for item_id, kind in zip(past.item_ids, past.kinds, strict=True):
-        did.setdefault(item_id, set()).add(kind)
-
-    def sentence(item_id: str) -> str:
-        verb = next((word for kind, word in VERBS.items() if kind in did[item_id]), "chose")
-        return f"Because you {verb} {titles[item_id]}"
-
-    return [sentence(reason_ids[reason.item_row]) if reason else POPULAR_REASON for reason in strongest]
-
-
 def similar(item_id: str, n: int = 10, *, exclude: Collection[str] = (), current: Live | None = None) -> Shelf:
-    """Items that the same shoppers like. Falls back to popular items of the category. Raises UnknownItem."""
+    """Items that the same shoppers like; for an item that the model does not know, what is like it by itself, or else
+    popular items of its category. Raises UnknownItem."""
     return _neighbours(item_id, n, exclude, current or live(), "similar")
 
 
@@ -205,26 +240,52 @@ def bought_together(item_id: str, n: int = 10, *, exclude: Collection[str] = (),
 def _neighbours(item_id: str, n: int, exclude: Collection[str], current: Live, kind: str) -> Shelf:
     n = _checked(n)
     item = catalogue.item(item_id)
-    model = current.model
     shut_out = {item_id, *exclude}
     title, reason = {
         "similar": ("Similar items", f"Liked by those who like {item.title}"),
         "together": ("Often bought together", f"Bought together with {item.title}"),
     }[kind]
-    entries: list[Recommendation] = []
-    row = UNKNOWN if model is None else model.items.row(item_id)
-    if model is not None and row != UNKNOWN:
-        try:
-            find = model.similar if kind == "similar" else model.together
-            rows, scores = find(row, n * POOL + len(shut_out))
-            entries = _entries(model.items.ids(rows), scores.tolist(), n, shut_out, reason)
-        except Exception:
-            log.exception("The model of run %s failed; popular items serve instead.", current.run_id)
+    found, scores = model_neighbours(item_id, n * POOL + len(shut_out), current, kind)
+    entries = filled(found, scores, n, shut_out, reason)
     if entries or kind == "together":
         return Shelf(kind, title, kind, current.run_id if entries else None, entries)
+    found, scores = content_neighbours(item_id, n * POOL, shut_out)
+    if entries := filled(found, scores, n, shut_out, f"Much like {item.title}"):
+        return Shelf(kind, title, "content", None, entries)
     return popular(
         n, category=item.category_id, exclude=shut_out, current=current, name=kind, title="You may also like"
     )
+
+
+def model_neighbours(item_id: str, k: int, current: Live, kind: str = "similar") -> tuple[list[str], list[float]]:
+    """Up to K items that the live model puts beside this one, with their scores; none where it does not know the item.
+
+    `kind`: "similar", liked by the same shoppers, or "together", bought in the same basket.
+    """
+    model = current.model
+    row = UNKNOWN if model is None else model.items.row(item_id)
+    if model is None or row == UNKNOWN:
+        return [], []
+    try:
+        rows, scores = (model.similar if kind == "similar" else model.together)(row, k)
+    except Exception:
+        log.exception("The model of run %s failed; the answer goes without it.", current.run_id)
+        return [], []
+    return model.items.ids(rows), scores.tolist()
+
+
+def content_neighbours(item_id: str, k: int, exclude: Collection[str] = ()) -> tuple[list[str], list[float]]:
+    """Up to K items that say, show and sound like this one, with their cosines; none where it is not encoded yet."""
+    try:
+        space = vectors.space("fused")
+        query = None if space is None else space.vectors([item_id])[0]
+        if space is None or query is None or not query.any():
+            return [], []
+        found, cosines = space.nearest(query, k, {item_id, *exclude})
+    except Exception:
+        log.exception("The vectors of the catalogue failed; the answer goes without them.")
+        return [], []
+    return found, cosines.tolist()
 
 
 def popular(
@@ -242,13 +303,13 @@ def popular(
     if current.model is not None:
         try:
             found, counts = _most_popular(current.model, n * POOL + len(exclude), category)
-            if entries := _entries(found, counts, n, exclude, POPULAR_REASON, category):
+            if entries := filled(found, counts, n, exclude, reasons.POPULAR, category):
                 return Shelf(name, title, "popular", current.run_id, entries)
         except Exception:
             log.exception("The model of run %s failed; the event table serves instead.", current.run_id)
     counted = _counted(category)
-    entries = _entries(
-        [item_id for item_id, _ in counted], [score for _, score in counted], n, exclude, POPULAR_REASON, category
+    entries = filled(
+        [item_id for item_id, _ in counted], [score for _, score in counted], n, exclude, reasons.POPULAR, category
     )
     if entries:
         return Shelf(name, title, "popular", None, entries)
@@ -270,12 +331,12 @@ def newest(
     category: str | None = None,
     exclude: Collection[str] = (),
     name: str = "new",
-    title: str = NEW_REASON,
+    title: str = reasons.NEW,
 ) -> Shelf:
     """What was added last: no judgement at all, so it serves where nothing is known yet."""
     latest = catalogue.active_items(category).order_by("-added_at", "id").values_list("id", flat=True)
     found = list(latest[: _checked(n) * POOL + len(exclude)])
-    entries = _entries(found, [0.0] * len(found), n, exclude, NEW_REASON, category)
+    entries = filled(found, [0.0] * len(found), n, exclude, reasons.NEW, category)
     return Shelf(name, title, "catalogue", None, entries)
 
 
@@ -300,6 +361,7 @@ def forget() -> None:
     _opened.clear()
     _broken.clear()
     _counts.clear()
+    newcomers.forget()
 
 
 def _ids_in(category: str) -> list[str]:
@@ -312,14 +374,15 @@ def _available(item_ids: Sequence[str], category: str | None = None) -> dict[str
     return {item.id: item for item in catalogue.with_cards(items.filter(stock_now__gt=0))}
 
 
-def _entries(
+def filled(
     item_ids: Sequence[str],
     scores: Sequence[float],
     n: int,
-    exclude: Collection[str],
-    reason: str,
+    exclude: Collection[str] = (),
+    reason: str = "",
     category: str | None = None,
 ) -> list[Recommendation]:
+    """The first n of these candidates, best first, that can be bought now."""
     wanted = [(item_id, score) for item_id, score in zip(item_ids, scores, strict=True) if item_id not in exclude]
     kept: list[tuple[Item, float]] = []
     at_once = n + SPARE  # nearly always enough: the rest of the candidates is only fetched where much is sold out

@@ -2,18 +2,13 @@
 
 import logging
 import shutil
-import socket
-import traceback
 from collections.abc import Mapping
 from dataclasses import asdict, replace
-from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 from django.db import IntegrityError, transaction
-from django.db.models import F, Q
-from django.utils import timezone
 
 from recommender.conf import conf
 from recommender.engine import artifact
@@ -26,16 +21,17 @@ from recommender.engine.evaluation.protocol import evaluate
 from recommender.engine.model import write_model
 from recommender.engine.trainers import Arrays, Options, Settles, make_config, trainer
 from recommender.models import Run
-from recommender.services import event_log, publishing
+from recommender.services import clusters, event_log, jobs, newcomers, publishing
 from recommender.services.errors import RunActive, UnknownRun
 from recommender.services.run_monitor import RunMonitor
 
 log = logging.getLogger(__name__)
 
-STAGES = {"load": 15, "clean": 5, "split": 2, "fit": 25, "evaluate": 15, "gate": 1, "refit": 25, "write": 12}
+STAGES = {
+    "load": 15, "clean": 5, "split": 2, "fit": 25, "evaluate": 15, "gate": 1, "refit": 25, "newcomers": 6, "write": 12,
+}  # fmt: skip
 """The stages in order, with their usual part of the time."""
 METRIC_KS = (10, 20)  # lengths of the lists that are judged; the first decides at the gate
-WAKE_AGAIN_AFTER = timedelta(seconds=30)  # a queued run whose wake-up call may have been lost is called again
 
 
 def request(
@@ -91,84 +87,37 @@ def cancel(run_id: int) -> Run:
     Raises UnknownRun.
     """
     run = get(run_id)
-    Run.objects.filter(pk=run.pk, status__in=Run.ACTIVE).update(cancel_requested=True)  # from here on nobody claims it
-    Run.objects.filter(pk=run.pk, status=Run.Status.QUEUED).update(
-        status=Run.Status.CANCELLED, finished_at=timezone.now()
-    )
-    run.refresh_from_db()
+    jobs.cancel(run)
     return run
 
 
 def enqueued(run_id: int) -> None:
     """Note that the broker took the wake-up call."""
-    Run.objects.filter(pk=run_id).update(enqueued_at=timezone.now())
+    jobs.enqueued(Run, run_id)
 
 
 def recover() -> list[int]:
-    """Find what was lost; returns the runs to wake a worker for.
-
-    A running run without a heartbeat goes back to the queue, or fails after max_tries; one that was to be cancelled is
-    cancelled. A queued run whose wake-up call the broker may have lost is called again: claiming it is atomic, so that
-    a second call does no harm.
-    """
-    now = timezone.now()
-    lost = Run.objects.filter(status=Run.Status.RUNNING).filter(
-        Q(heartbeat_at=None) | Q(heartbeat_at__lt=now - timedelta(seconds=conf().lost_after_s))
-    )
-    lost.filter(cancel_requested=True).update(status=Run.Status.CANCELLED, finished_at=now)
-    lost.filter(tries__gte=conf().max_tries).update(
-        status=Run.Status.FAILED, finished_at=now, error=f"Its worker was lost {conf().max_tries} times."
-    )
-    _forget_checkpoints()
-    lost.update(status=Run.Status.QUEUED, enqueued_at=None, message="Its worker was lost; waiting for another.")
-    quiet = Q(enqueued_at=None) | Q(enqueued_at__lt=now - WAKE_AGAIN_AFTER)
-    return list(Run.objects.filter(quiet, status=Run.Status.QUEUED).values_list("pk", flat=True))
+    """Find what was lost; returns the runs to wake a worker for."""
+    return jobs.recover(Run, before_requeue=_forget_checkpoints)
 
 
-def run(run_id: int, out_of_time: type[Exception] | tuple[type[Exception], ...] = ()) -> Run | None:
+def run(run_id: int, out_of_time: jobs.OutOfTime = ()) -> Run | None:
     """Carry out a queued run from events to live model. None when it is not there, or not to be claimed (done, taken).
 
     `out_of_time` is what the caller's time limit raises in the midst of it.
     """
-    claimed = Run.objects.filter(pk=run_id, status=Run.Status.QUEUED, cancel_requested=False).update(
-        status=Run.Status.RUNNING,
-        started_at=timezone.now(),
-        heartbeat_at=timezone.now(),
-        worker=socket.gethostname(),
-        tries=F("tries") + 1,
-        stages=[],
-        share_done=0,
-        error="",
-    )
-    if not claimed:
+    row = jobs.claim(Run, run_id)
+    if row is None:
         return None
-    row = Run.objects.get(pk=run_id)
-    try:
+
+    def work() -> str:
         artifact.sweep_aside(conf().artifacts_dir)
         with RunMonitor(row, STAGES) as monitor:
             passed = _learn(row, monitor)
-    except Cancelled:
-        _end(row, Run.Status.CANCELLED)
-    except out_of_time:
-        _end(row, Run.Status.FAILED, "It took longer than it may: raise TRAIN_TIME_LIMIT_S, or learn less.")
-    except RecommenderError as error:
-        _end(row, Run.Status.FAILED, error.message)
-    except OSError as error:
-        log.exception("Run %s could not write its files.", row.pk)
-        _end(
-            row,
-            Run.Status.FAILED,
-            f"Its files cannot be read or written; is the disk full? ({error.strerror or error})",
-        )
-    except Exception as error:
-        log.exception("Run %s failed.", row.pk)
-        where = traceback.extract_tb(error.__traceback__)[-1]
-        _end(row, Run.Status.FAILED, f"{type(error).__name__}: {error} ({where.name}, line {where.lineno})")
-    else:
-        if _end(row, Run.Status.SUCCEEDED if passed else Run.Status.REFUSED):
-            _follow_up(row)
-        else:
-            _end(row, Run.Status.CANCELLED)
+        return Run.Status.SUCCEEDED if passed else Run.Status.REFUSED
+
+    if jobs.carry_out(row, work, out_of_time, "It took longer than it may: raise TRAIN_TIME_LIMIT_S, or learn less."):
+        _follow_up(row)
     _forget_checkpoints()
     return Run.objects.filter(pk=run_id).first()
 
@@ -248,11 +197,18 @@ def _learn(row: Run, monitor: RunMonitor) -> bool:
         monitor.save("metrics", "gate")
     with monitor.stage("refit"):
         arrays = _fit(row.trainer, data, config, replace(options, checkpoints=_checkpoints(row) / "served"))
+    with monitor.stage("newcomers"):
+        mapped, how, found = newcomers.learned(data, trainer(row.trainer).query(arrays, config), options)
+        if found is not None:
+            row.metrics["newcomers"] = dict(found.figures)
+            monitor.save("metrics")
     with monitor.stage("write"):
         names = [f"run-{row.pk:06d}-{number}" for number in range(1, row.tries + 1)]
         for left in names:  # by earlier tries, whose workers were lost; never by later ones
             shutil.rmtree(conf().artifacts_dir / left, ignore_errors=True)
         name = names[-1]
+        item_vectors = trainer(row.trainer).query(arrays, config).item_vectors
+        groups, named = clusters.learn(data, item_vectors, options.seed)
         write_model(
             conf().artifacts_dir,
             name,
@@ -262,7 +218,15 @@ def _learn(row: Run, monitor: RunMonitor) -> bool:
             data,
             purchases=event_log.purchases(kept, data),
             index=conf().index,
-            manifest={"run": row.pk, "seed": options.seed, "cutoff": row.metrics["cutoff"], "gate": row.gate},
+            manifest={
+                "run": row.pk,
+                "seed": options.seed,
+                "cutoff": row.metrics["cutoff"],
+                "gate": row.gate,
+                **named,
+                **how,
+            },
+            further={**groups, **mapped},
         )
         row.artifact = name
         try:
@@ -279,12 +243,3 @@ def _fit(name: str, data: Interactions, config: Any, options: Options) -> Arrays
         if np.issubdtype(array.dtype, np.floating) and not np.isfinite(array).all():
             raise NotFinite(f"In {key}.")
     return arrays
-
-
-def _end(row: Run, status: str, error: str = "") -> bool:
-    """Note how it ended. False when it is no longer this try's to end, or was to be cancelled before it ended well."""
-    mine = Run.objects.filter(pk=row.pk, status=Run.Status.RUNNING, tries=row.tries)
-    if status in (Run.Status.SUCCEEDED, Run.Status.REFUSED):
-        mine, row.share_done = mine.filter(cancel_requested=False), 1.0
-    row.status, row.error, row.finished_at = status, error, timezone.now()
-    return bool(mine.update(status=status, error=error, finished_at=row.finished_at, share_done=row.share_done))

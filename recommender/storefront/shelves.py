@@ -11,6 +11,7 @@ from recommender.services.event_fields import MAX_SHELF
 from recommender.storefront import sources
 
 SHELF_LENGTH = 12  # cards on one shelf
+PERSONAL = ("model", "segment", "content")  # the tiers that look at what the visitor did
 DEPARTMENTS_ON_HOME = 4  # departments with a shelf of their own on the front page
 
 
@@ -43,6 +44,8 @@ class Row:
     note: str = ""
     """The reason behind every card, said once."""
     personal: bool = False
+    choices: list[tuple[str, str, bool]] = field(default_factory=list)
+    """Other ways to fill it: name, address, and whether it is the present one."""
 
     def __bool__(self) -> bool:
         return bool(self.cards)
@@ -74,7 +77,7 @@ def row(shelf: serving.Shelf, title: str = "", *, reasons: bool = False, more: s
         )
         for entry in shelf.entries
     ]
-    return Row(shelf.name, title or shelf.title, cards, more_url, more, shared, personal=shelf.tier == "model")
+    return Row(shelf.name, title or shelf.title, cards, more_url, more, shared, personal=shelf.tier in PERSONAL)
 
 
 def listing(items: Iterable[Item], name: str, first: int = 1) -> list[Card]:
@@ -143,7 +146,7 @@ def recently_viewed(past: histories.History, exclude: Collection[str] = ()) -> R
 def suggested(visitor_id: str, exclude: Collection[str] = ()) -> Row:
     """Something to go on with where a page has little of its own to show: picks if anything is known, else popular."""
     found = serving.recommend(visitor_id, SHELF_LENGTH, exclude=exclude)
-    chosen = row(found, _title(found), reasons=found.tier == "model")
+    chosen = row(found, _title(found), reasons=found.tier in ("model", "content"))
     rate([chosen])
     return chosen
 

@@ -2,7 +2,7 @@
 
 from django.urls import path
 
-from recommender.storefront.views import account, browse, cart, item, signing_in
+from recommender.storefront.views import account, assistant, browse, cart, item, search, senses, signing_in, taste
 from recommender.storefront.views.media import media
 
 app_name = "storefront"
@@ -10,7 +10,14 @@ urlpatterns = [
     path("", browse.home, name="home"),
     path("categories/", browse.categories, name="categories"),
     path("category/<slug:slug>/", browse.category, name="category"),
-    path("search/", browse.search, name="search"),
+    path("search/", search.results, name="search"),
+    path("search/suggest", search.suggest, name="suggest"),
+    path("search/photo/", senses.photo, name="search-photo"),
+    path("search/sound/", senses.sound, name="search-sound"),
+    path("assistant/", assistant.page, name="assistant"),
+    path("assistant/answer/", assistant.answer, name="assistant-answer"),
+    path("taste/", taste.page, name="taste"),
+    path("taste/again/", taste.start_again, name="taste-again"),
     path("beacon/", browse.beacon, name="beacon"),
     path("item/<str:item_id>/", item.page, name="item"),
     path("item/<str:item_id>/opinion/", item.opinion, name="opinion"),

@@ -263,3 +263,15 @@ def test_cancel_needs_its_permission(staff: Callable[..., Client], running: Run)
 def test_history_cannot_be_deleted(console: Client, finished: Callable[..., Run]) -> None:
     assert console.post(url("delete", finished()), {"post": "yes"}).status_code == 403
     assert Run.objects.count() == 1
+
+
+@pytest.mark.parametrize(("useful", "words"), [(True, "by what they say of themselves"), (False, "wait for the next")])
+def test_a_run_says_how_well_it_finds_new_items(
+    console: Client, finished: Callable[..., Run], useful: bool, words: str
+) -> None:
+    run = finished()
+    figures = {"ndcg@20": 0.4321, "recall@20": 0.5, "chance": {"ndcg@20": 0.1, "recall@20": 0.2}, "items": 1234}
+    run.metrics["newcomers"] = {**figures, "useful": useful}
+    run.save()
+    page = console.get(url("change", run)).content.decode()
+    assert words in page and "0.4321" in page and "1,234" in page

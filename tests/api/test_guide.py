@@ -7,11 +7,14 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from django.core.files.uploadedfile import SimpleUploadedFile
 from django.test import Client
+from django.test.client import BOUNDARY, MULTIPART_CONTENT, encode_multipart
 
 from recommender.api import problems
 from recommender.models import Event, Item, Run
 from recommender.services import access, event_fields, training
+from tests import spaces
 
 from .conftest import BASE, document, strict_json
 
@@ -19,6 +22,7 @@ pytestmark = [pytest.mark.django_db, pytest.mark.database]
 
 GUIDE = (Path(__file__).parents[2] / "docs" / "api.md").read_text()
 BLOCK = re.compile(r"```sh\n(?P<commands>.*?)```(?:\n```json\n(?P<answer>.*?)```)?", re.DOTALL)
+FILES = {"photo.jpg": spaces.picture(), "humming.wav": spaces.tone()}
 SITE = "http://localhost:8000"
 
 
@@ -28,7 +32,8 @@ def run(command: str, variables: dict[str, str]) -> Any:
         command = command.replace(f"${name}", value)
     program, *words = shlex.split(command.replace("\\\n", " "))
     assert program == "curl"
-    method, url, headers, body = "GET", "", {}, ""
+    method, url, headers = "GET", "", {}
+    body: str | bytes = ""
     while words:
         match words.pop(0):
             case "-s":
@@ -40,11 +45,17 @@ def run(command: str, variables: dict[str, str]) -> Any:
                 headers[name] = value
             case "-d":
                 body = words.pop(0)
+            case "--data-binary":
+                body = FILES[words.pop(0).removeprefix("@")]
+            case "-F":
+                field, name = words.pop(0).split("=@")
+                headers["Content-Type"] = MULTIPART_CONTENT
+                body = encode_multipart(BOUNDARY, {field: SimpleUploadedFile(name, FILES[name])})
             case word:
                 assert not word.startswith("-")
                 url = word
     media_type = headers.pop("Content-Type", "application/x-www-form-urlencoded")
-    assert media_type == "application/json" or not body
+    assert media_type != "application/x-www-form-urlencoded" or not body
     return Client().generic(method, url.removeprefix(SITE), body, content_type=media_type, headers=headers)
 
 
@@ -64,7 +75,10 @@ def same(shown: Any, answered: Any) -> bool:
     )
 
 
-def test_every_command_does_what_the_page_says(learned: Run) -> None:
+def test_every_command_does_what_the_page_says(learned: Run, monkeypatch: pytest.MonkeyPatch) -> None:
+    pictures = {"print-0042": (1, 2, 9), "print-0043": (1, 3, 9), "book-1": (9, 1, 1)}
+    image = spaces.space("image", pictures, spaces.IMAGE)
+    spaces.install(monkeypatch, image, spaces.space("audio", {"book-1": (0, 1, 0, 0)}, spaces.AUDIO))
     Item.objects.filter(pk="print-0042").update(title="Before", creator="")
     variables = {"RECSITE": SITE + BASE, "KEY": access.create("guide", ["admin"])[1]}
     seen: set[tuple[str, str]] = set()

@@ -149,8 +149,9 @@ def subclasses(kind: type[Exception]) -> set[type[Exception]]:
 
 
 def test_what_services_refuse_is_never_a_500() -> None:
-    refused = subclasses(service_errors.Refused) | {engine_errors.InvalidConfig}
-    for kind in refused:
+    refused = subclasses(service_errors.Refused) | {engine_errors.InvalidConfig, engine_errors.Unreadable}
+    assert problems.kind_of(service_errors.Busy("why")).status == 503
+    for kind in refused - {service_errors.Busy}:
         assert 400 <= problems.kind_of(kind("why")).status < 500
     assert problems.kind_of(RecommenderError("why")).status == 500
 

@@ -49,10 +49,13 @@ def test_an_event_posted_now_changes_the_next_answer(call: Call, learned: Run) -
 
 
 def test_similar_bought_together_and_popular_name_their_run(call: Call, learned: Run) -> None:
-    for path, tier in (("similar", "similar"), ("bought-together", "together")):
+    for path, tier, words in (
+        ("similar", "similar", "Liked by the same shoppers"),
+        ("bought-together", "together", "Bought together with Harbour at dawn"),
+    ):
         response = call("GET", f"/items/print-0042/{path}?n=1", scope="read")
         assert (ids(response), response.data["tier"], response.data["run_id"]) == (["print-0043"], tier, learned.pk)
-        assert "Harbour at dawn" in response.data["items"][0]["reason"]
+        assert response.data["items"][0]["reason"] == words
     popular = call("GET", "/popular?n=3", scope="read")
     assert (len(ids(popular)), popular.data["tier"], popular.data["run_id"]) == (3, "popular", learned.pk)
     assert [item["position"] for item in popular.data["items"]] == [1, 2, 3]

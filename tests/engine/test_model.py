@@ -91,6 +91,13 @@ def test_the_manifest_says_how_it_came_to_be(model: LiveModel) -> None:
     assert model.manifest["counts"] == {"events": 480, "users": 60, "items": 40}
 
 
+def test_what_else_belongs_to_the_run_is_kept(tmp_path: Path) -> None:
+    labels = np.arange(40, dtype=np.int32)
+    model = open_model(written(tmp_path, further={"groups/items": labels}))
+    np.testing.assert_array_equal(model.artifact.arrays["further/groups/items"], labels)
+    assert not any(name.startswith("learned/groups") for name in model.artifact.arrays)
+
+
 def test_users_are_not_stored(model: LiveModel) -> None:
     assert not any("user" in name for name in model.artifact.arrays)
     assert all(60 not in array.shape for array in model.artifact.arrays.values())

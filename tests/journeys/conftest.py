@@ -1,6 +1,7 @@
 """A real site for real browsers: `manage.py up` over a small Folio, with its own Redis, worker, beat and web server."""
 
 import contextlib
+import json
 import os
 import shutil
 import signal
@@ -36,6 +37,11 @@ demo.seed(products=catalogue.products()[::6], shopper_count=200, event_count=10_
 demo.create_staff_login()
 """
 START_WITHIN_S = 120.0
+QUICK_ENCODERS = {
+    "text": {"name": "hashing"},
+    "image": {"name": "contrastive", "config": {"steps": 4, "batch": 16, "size": 32, "width": 4, "depth": 1}},
+    "audio": {"name": "mfcc"},
+}
 
 
 @dataclass(frozen=True)
@@ -59,6 +65,7 @@ def site(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Site]:
     """The site, seeded, started and with its first model live."""
     var = tmp_path_factory.mktemp("site")
     environment = {**os.environ, "RECSITE_VAR": str(var), "DJANGO_SETTINGS_MODULE": "recsite.settings"}
+    environment["ENCODERS"] = json.dumps(QUICK_ENCODERS)
     for name in ("DATABASE_URL", "REDIS_URL"):
         environment.pop(name, None)
     python = [sys.executable]
@@ -92,7 +99,7 @@ def site(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Site]:
         urllib.request.urlopen(f"http://localhost:{port}/", timeout=2)
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="package")  # while it lives, a loop runs in this thread, where Django then opens no database
 def browser() -> Iterator[Browser]:
     found = next((path for name in BROWSERS if (path := shutil.which(name))), None)
     if found is None:

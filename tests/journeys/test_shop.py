@@ -45,6 +45,20 @@ def test_first_click_of_a_guest_changes_the_next_page(visit):
     expect(page.get_by_text(f"Because you looked at {title}").first).to_be_visible()
 
 
+def test_three_picks_make_shelves_of_ones_own_without_scripts(visit):
+    page = visit(**PHONE, java_script_enabled=False)
+    page.goto("/")
+    page.get_by_role("link", name="Tell us what you like").click()
+    for title in [box.inner_text() for box in page.locator(".taste b").all()][:3]:
+        page.get_by_role("checkbox", name=re.compile(re.escape(title))).check()
+    page.get_by_role("button", name="Show me my shelves").click()
+    expect(page.get_by_role("heading", name="Picked for you")).to_be_visible()
+    expect(page.get_by_text("Because you liked").first).to_be_visible()
+    page.goto("/taste/")
+    page.get_by_role("button", name="Start again").click()
+    expect(page.get_by_text("taken back")).to_be_visible()
+
+
 def test_cards_carry_run_shelf_and_position_to_the_click(visit, site):
     page = visit()
     page.goto("/")
@@ -131,11 +145,42 @@ def test_search_finds_and_offers_something_when_it_does_not(visit):
     page = visit()
     page.goto("/")
     title = page.locator(".card a").first.inner_text().strip()
-    page.get_by_role("searchbox").fill(title)
-    page.get_by_role("searchbox").press("Enter")
+    page.get_by_role("combobox").fill(title)
+    page.get_by_role("combobox").press("Enter")
     expect(page.locator("main").get_by_role("link", name=title).first).to_be_visible()
     page.goto("/search/?q=zzqqxx")
     expect(page.locator("main .card").first).to_be_visible()
+
+
+def test_suggestions_can_be_walked_with_the_keyboard(visit):
+    page = visit()
+    page.goto("/")
+    box, offers = page.get_by_role("combobox"), page.get_by_role("option")
+    box.press_sequentially("sea")
+    expect(offers.first).to_be_visible()
+    expect(box).to_have_attribute("aria-expanded", "true")
+    box.press("ArrowDown")
+    expect(offers.first).to_have_attribute("aria-selected", "true")
+    box.press("Escape")
+    expect(offers.first).not_to_be_visible()
+    expect(box).to_have_value("sea")
+    box.press("ArrowDown")
+    expect(offers.first).to_be_visible()
+    box.press("ArrowDown")
+    title = offers.first.locator("span").inner_text()
+    box.press("Enter")
+    expect(page.get_by_role("heading", name=title, level=1)).to_be_visible()
+
+
+def test_results_can_be_narrowed_down_and_widened(visit):
+    page = visit()
+    page.goto("/search/?q=sea")
+    facet = page.locator(".facets a").first
+    name, count = facet.locator("span").inner_text(), facet.locator("b").inner_text()
+    facet.click()
+    expect(page.get_by_role("status").filter(has_text=f"{count} title")).to_be_visible()
+    page.locator("nav[aria-label=Chosen] a", has_text=name).click()
+    expect(page).to_have_url(re.compile(r"/search/\?q=sea$"))
 
 
 def test_a_record_can_be_heard(visit):

@@ -14,10 +14,10 @@ from scipy.sparse import save_npz
 from recommender.engine.data.datasets import VARIABLE, Dataset, from_npz
 from recommender.engine.data.interactions import Interactions
 from recommender.engine.data.split import random_split
+from recommender.engine.loading import load
 from recommender.engine.trainers import TRAINERS, Options, make_config
 from recommender.engine.trainers.popularity import PopularityTrainer
-from recommender.management.commands import benchmark
-from recommender.management.commands.benchmark import BENCHMARKS
+from recommender.management.benchmarks import BENCHMARKS, chosen_trainers
 from recommender.services.benchmarking import accuracy, processes
 from recommender.services.benchmarking.accuracy import Setup, measure_accuracy
 from tests import worlds
@@ -163,12 +163,12 @@ def test_what_makes_no_sense_is_refused_in_words(
 
 
 def test_every_benchmark_has_help() -> None:
-    assert all(benchmark.help for benchmark in BENCHMARKS.values())
+    assert all(load(BENCHMARKS, name).help for name in BENCHMARKS)
 
 
 def test_all_is_every_trainer_but_those_skipped(monkeypatch: pytest.MonkeyPatch) -> None:
     options = {"trainer": ["all"], "skip": ["als"]}
-    assert benchmark._trainers(options) == [name for name in TRAINERS if name != "als"]
+    assert chosen_trainers(options) == [name for name in TRAINERS if name != "als"]
 
 
 def test_settings_come_from_a_file_and_over_it_from_words(files: list[str], tmp_path: Path) -> None:

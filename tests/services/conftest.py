@@ -5,24 +5,30 @@ import threading
 from collections.abc import Callable, Iterator
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
+from io import BytesIO
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
 from django.contrib.auth.models import User
+from django.core.files.base import ContentFile
 from django.db import connection
+from PIL import Image
 
 from recommender.conf import conf
+from recommender.engine.encoders import ENCODERS
+from recommender.engine.encoders.text.hashing import Hashing
 from recommender.engine.model import write_model
 from recommender.engine.trainers import Options, make_config, trainer
 from recommender.engine.trainers.als import AlsTrainer
-from recommender.models import Category, Event, Item, Run, Visitor
-from recommender.services import event_log, people, publishing, run_monitor, training
+from recommender.models import Category, Encoding, Event, Item, Picture, Run, Visitor
+from recommender.services import encoding, event_log, people, publishing, run_monitor, training
 
 PER_GROUP = 10  # items, and about as many shoppers
 START = datetime(2026, 1, 5, 12, tzinfo=UTC)
 SEA, HILL = "sea", "hill"
+RED, BLUE = (200, 30, 30), (30, 30, 200)
 SMALL = {"factors": 8, "iterations": 5}  # ALS in a moment
 
 
@@ -119,6 +125,50 @@ def quick_heart(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(run_monitor, "HEARTBEAT_S", 0.05)
     monkeypatch.setattr(run_monitor, "SAMPLE_S", 0.02)
     monkeypatch.setattr(run_monitor, "WRITE_EVERY_S", 0.0)
+
+
+@pytest.fixture
+def no_heart(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Jobs without the thread that writes on a connection of its own: quicker, and within the test's transaction."""
+    monkeypatch.setattr(run_monitor.RunMonitor, "_beat", lambda monitor: None)
+
+
+@pytest.fixture
+def seen(settings: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Pictures are encoded too, by their mean colours."""
+    monkeypatch.setitem(ENCODERS["image"], "colours", "tests.services.encoders.MeanColourEncoder")
+    on = {"text": {"name": "hashing"}, "image": {"name": "colours"}, "audio": None}
+    settings.RECOMMENDER = {**settings.RECOMMENDER, "encoders": on}
+
+
+@pytest.fixture
+def texts(monkeypatch: pytest.MonkeyPatch) -> list[str]:
+    """Every text that is encoded from here on."""
+    told: list[str] = []
+    real = Hashing.encode
+
+    def encode(self: Hashing, inputs: Any) -> Any:
+        told.extend(inputs)
+        return real(self, inputs)
+
+    monkeypatch.setattr(Hashing, "encode", encode)
+    return told
+
+
+def encoded(everything: bool = False, **asked: Any) -> Encoding:
+    row = encoding.run(encoding.request(everything, **asked).pk)
+    assert row is not None
+    return row
+
+
+def picture(item: Item, colour: tuple[int, int, int] = RED, data: bytes | None = None) -> Picture:
+    if data is None:
+        file = BytesIO()
+        Image.new("RGB", (24, 24), colour).save(file, "PNG")
+        data = file.getvalue()
+    made = Picture(item=item)
+    made.file.save("picture.png", ContentFile(data))
+    return made
 
 
 @pytest.fixture

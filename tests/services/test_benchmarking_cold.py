@@ -13,10 +13,10 @@ from recommender.engine.data.datasets import Dataset
 from recommender.engine.data.interactions import Interactions
 from recommender.engine.data.split import random_split
 from recommender.engine.errors import InvalidDataset
-from recommender.engine.options import Progress
-from recommender.management.commands import benchmark
-from recommender.services.benchmarking import processes
-from recommender.services.benchmarking.cold import Cold, Found, Setup, baselines, judged, measure_cold
+from recommender.engine.options import Options, Progress
+from recommender.management.benchmarks import cold as benchmark
+from recommender.services.benchmarking import cold_pages, processes
+from recommender.services.benchmarking.cold import Cold, Found, Setup, baselines, encoded, judged, measure_cold
 from recommender.services.benchmarking.processes import Refusal
 from tests import worlds
 
@@ -105,6 +105,42 @@ def test_who_knows_features_finds_them_and_who_does_not_is_no_better_than_chance
     assert tower.interval("recall").value > 0.8
 
 
+def test_the_map_finds_them_for_a_trainer_that_knows_no_features(cold: Cold) -> None:
+    rows = dict(
+        measure_cold(cold, ["als", "item_knn"], Setup(k=5, configs={"als": {"factors": 4}}), silent, processes.here)
+    )
+    for name in ("als", "item_knn"):
+        plain, mapped = rows[name], rows[f"map to {name}"]
+        assert isinstance(plain, Found) and isinstance(mapped, Found)
+        assert mapped.over(plain).low > 0.05
+        assert mapped.interval("recall").value > 0.8
+
+
+def test_texts_describe_items_that_have_no_features(dataset: Dataset) -> None:
+    texts = tuple(f"{'sea boat' if row % 2 else 'hill path'} number {row}" for row in range(40))
+    bare = replace(dataset, train=replace(dataset.train, item_features=None), texts=texts)
+    by_words = Cold.of(bare, 0.25, seed=3)
+    assert by_words.words.shape == (40, 5)  # number, and two words of each group
+    vectors = encoded(texts, "hashing", Options())
+    both = Cold.of(bare, 0.25, seed=3, encoded=vectors)
+    assert both.train.item_features is not None
+    assert both.train.item_features.shape == (40, 5 + vectors.shape[1])
+    np.testing.assert_array_equal(both.words, by_words.words)
+    rows = dict(measure_cold(both, ["als"], Setup(k=5, configs={"als": {"factors": 4}}), silent, processes.here))
+    mapped, chance = rows["map to als"], rows["chance"]
+    assert isinstance(mapped, Found) and isinstance(chance, Found) and mapped.over(chance).low > 0.1
+
+
+def test_settings_are_chosen_without_looking_at_the_test(dataset: Dataset) -> None:
+    test, chosen = Cold.of(dataset, 0.25, seed=3), Cold.of(dataset, 0.25, seed=3, on="validation")
+    assert not set(test.item_rows.tolist()) & set(chosen.item_rows.tolist())
+    for part in (chosen.train, chosen.history, chosen.wanted):
+        assert len(part) and not np.isin(part.item_rows, test.item_rows).any()
+    assert dataset.validation is not None
+    known = set(zip(dataset.validation.user_rows.tolist(), dataset.validation.item_rows.tolist(), strict=True))
+    assert set(zip(chosen.wanted.user_rows.tolist(), chosen.wanted.item_rows.tolist(), strict=True)) <= known
+
+
 def test_what_cannot_be_asked_is_refused(dataset: Dataset) -> None:
     plain = replace(dataset, train=replace(dataset.train, item_features=None))
     with pytest.raises(InvalidDataset, match="describes no items"):
@@ -128,15 +164,19 @@ def test_the_command_shows_and_keeps_it(dataset: Dataset, tmp_path: Path, monkey
     call_command("benchmark", "cold", "groups", "--k", "5", "--share", "0.25", "--config", configs, "--json", str(path),
                  stdout=out)  # fmt: skip
     lines = out.getvalue().splitlines()
-    assert [line.split("  ")[0] for line in lines[2:7]] == [
-        "chance", "popularity of alike", "content of history", "two_tower", "als",
+    methods = ["two_tower", "map to two_tower", "als", "map to als"]
+    assert [line.split("  ")[0] for line in lines[2:9]] == [
+        "chance", "popularity of alike", "content of history", *methods,
     ]  # fmt: skip
-    assert len({len(line) for line in lines[:7]}) == 1
+    assert len({len(line) for line in lines[:9]}) == 1
     assert "10 items kept out" in out.getvalue() and "factors=8" in out.getvalue()
     kept = json.loads(path.read_text())
-    assert [row["method"] for row in kept["results"]][3:] == ["two_tower", "als"]
+    assert [row["method"] for row in kept["results"]][3:] == methods
     assert kept["results"][3]["metrics"]["ndcg@5"]["low"] > kept["results"][0]["metrics"]["ndcg@5"]["high"]
-    for wrong in (["--share", "1"], ["--k", "5,10"]):
+    out = StringIO()
+    call_command("benchmark", "cold", "groups", "--share", "0.25", "--pages", "--trainer", "als", stdout=out)
+    assert "pages by als" in out.getvalue() and "hope 0.25" in out.getvalue()
+    for wrong in (["--share", "1"], ["--k", "5,10"], ["--text-encoder", "hashing"]):
         with pytest.raises(CommandError):
             call_command("benchmark", "cold", "groups", *wrong)
 
@@ -145,3 +185,21 @@ def test_a_trainer_without_a_result_is_a_row_with_its_reason(cold: Cold) -> None
     small: Interactions = cold.train.where(np.zeros(len(cold.train), dtype=bool))
     [*_, (name, found)] = measure_cold(replace(cold, train=small), ["als"], Setup(), silent, processes.here)
     assert name == "als" and isinstance(found, Refusal)
+
+
+def test_newcomers_take_their_share_of_pages_and_no_more() -> None:
+    scores = np.array([[9, 8, 7, 6, 5, 4, 3, 2, 1, 0.5, 0.1, 0]], dtype=np.float32)
+    new = np.array([1, 1, 0, 1, 0, 0, 0, 0, 0, 0, 0, 0], dtype=bool)
+    assert cold_pages._pages(scores, new, 5, 1).tolist() == [[0, 2, 4, 5, 6]]
+    assert cold_pages._pages(scores, new, 10, 2).tolist() == [[0, 1, 2, 4, 5, 6, 7, 8, 9, 10]]
+
+
+def test_pages_by_hope_beside_those_without_newcomers(cold: Cold) -> None:
+    setup = Setup(k=10, configs={"als": {"factors": 4}})
+    alone, *hoping = cold_pages.measure_pages(silent, cold, "als", setup, 0.2)
+    assert alone.hope is None and alone.newcomers == 0
+    assert [one.hope for one in hoping] == list(cold_pages.HOPES)
+    shares = [one.newcomers for one in hoping]
+    assert shares == sorted(shares) and 0 < shares[-1] <= 0.2
+    table = cold_pages.pages_table("als", [alone, *hoping], 10)
+    assert "without newcomers" in table[2] and f"{100 * shares[-1]:.1f} %" in table[-1]

@@ -13,7 +13,7 @@ from django.utils import timezone
 from recommender.conf import conf
 from recommender.engine.trainers import no_progress
 from recommender.models import Publication, Run
-from recommender.services import serving, training
+from recommender.services import jobs, serving, training
 from recommender.services.run_monitor import RunMonitor
 from tests.services.conftest import SMALL, carried_out
 
@@ -65,7 +65,7 @@ def test_a_queued_run_is_called_again_after_a_while(shop):
     assert training.recover() == [run.pk]  # the call never reached the broker
     training.enqueued(run.pk)
     assert training.recover() == []
-    Run.objects.update(enqueued_at=timezone.now() - training.WAKE_AGAIN_AFTER)
+    Run.objects.update(enqueued_at=timezone.now() - jobs.WAKE_AGAIN_AFTER)
     assert training.recover() == [run.pk]
 
 

@@ -10,7 +10,7 @@ from django.utils import timezone
 from recommender.conf import conf
 from recommender.engine.model import LiveModel
 from recommender.models import Event, Item, Run
-from recommender.services import events, histories, people, publishing, serving
+from recommender.services import events, histories, people, publishing, reasons, serving
 from recommender.services.errors import InvalidInput, UnknownItem
 from tests.services.conftest import at_once, item_ids
 
@@ -160,7 +160,7 @@ def test_the_reason_names_what_the_visitor_did(live, guest, shop):
     events.record(guest, shop["hill-03"], "view")
     shelf = serving.recommend(guest.pk, 100)
     said = {entry.reason for entry in shelf.entries}
-    assert said <= {"Because you bought Sea 03", "Because you looked at Hill 03", serving.POPULAR_REASON}
+    assert said <= {"Because you bought Sea 03", "Because you looked at Hill 03", reasons.POPULAR}
     by_group = {entry.item.pk.split("-")[0]: entry.reason for entry in shelf.entries[:1]}
     assert by_group == {"sea": "Because you bought Sea 03"}
 
@@ -230,7 +230,7 @@ def test_nothing_is_similar_to_an_unknown_item(live, item_id):
 def test_an_unknown_visitor_gets_what_is_popular(live, visitor_id):
     shelf = serving.recommend(visitor_id, 5)
     assert (shelf.tier, shelf.run_id, len(ids(shelf))) == ("popular", live.pk, 5)
-    assert {entry.reason for entry in shelf.entries} == {serving.POPULAR_REASON}
+    assert {entry.reason for entry in shelf.entries} == {reasons.POPULAR}
 
 
 def test_without_a_model_the_event_table_serves(shop, guest):

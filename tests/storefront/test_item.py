@@ -81,7 +81,7 @@ def test_canonical_link_is_without_the_trail(client, shop):
 def test_similar_and_bought_together(client, live_run):
     page = client.get("/item/record-05/")
     titles = [row.title for row in page.context["rows"]]
-    assert titles[0] == "Liked by the same shoppers"
+    assert titles[0] == "Similar items"
     shown = [card.item.pk for row in page.context["rows"] for card in row.cards]
     assert len(shown) == len(set(shown))
     assert sum(item_id.startswith("record") for item_id in shown) > len(shown) / 2
@@ -292,6 +292,47 @@ def test_reviews_are_escaped_and_paginated(client, shop):
     assert 'href="?reviews=2#reviews"' in unescape(page)
     for number in ("2", "99", "x", "-4"):
         assert client.get(f"/item/book-00/?reviews={number}").status_code == 200
+
+
+def said(shop, n, stars, body, **values):
+    visitor = Visitor.objects.create(id=f"said-{n}")
+    at = timezone.now() - timedelta(days=n)
+    return Review.objects.create(
+        visitor=visitor, item=shop["books"][0], stars=stars, body=body, created_at=at, **values
+    )
+
+
+def test_what_reviews_praise_and_fault_leads_to_the_review(client, shop):
+    for n in range(8):
+        said(shop, n, 4, "Fine.", sentiment=0.9)
+    point = {"about": "plot", "words": "The plot <b>twists</b>.", "praise": 0.95}
+    far = said(shop, 9, 5, "The plot <b>twists</b>.", sentiment=0.95, points=[point])
+    near = said(
+        shop,
+        0.5,
+        1,
+        "The paper tore.",
+        sentiment=0.05,
+        points=[{"about": "paper", "words": "The paper tore.", "praise": 0.04}],
+    )
+    said(shop, 10, 1, "x", points=[{"about": "secret", "words": "A secret.", "praise": 0.01}], hidden=True)
+    page = client.get("/item/book-00/").content.decode()
+    assert "What they praise" in page and "What they fault" in page
+    assert f'href="?reviews=2#review-{far.pk}"' in page and f'href="#review-{near.pk}"' in page
+    assert f'id="review-{near.pk}"' in page and f'id="review-{far.pk}"' not in page
+    assert f'id="review-{far.pk}"' in client.get("/item/book-00/?reviews=2").content.decode()
+    assert "The plot &lt;b&gt;twists&lt;/b&gt;." in page and "<b>twists" not in page
+    assert "secret" not in page.lower()
+    assert "<b>90%</b> praise" in page and "<b>0%</b> mixed" in page and "<b>10%</b> fault" in page
+
+
+def test_few_reviews_are_not_summed_up(client, shop):
+    said(shop, 1, 5, "Fine.")
+    page = client.get("/item/book-00/").content.decode()
+    assert "once there are three reviews with words" in page and "What they praise" not in page
+    said(shop, 2, 5, "Fine."), said(shop, 3, 5, "Fine.")
+    page = client.get("/item/book-00/").content.decode()
+    assert "Nothing in particular is praised" in page and "<b>100%</b> praise" in page
 
 
 def test_times_are_machine_readable_and_utc_in_words(client, shop):

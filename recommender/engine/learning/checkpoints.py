@@ -30,7 +30,7 @@ def save(folder: Path, epoch: int, tensors: Tensors, state: Mapping[str, Any], f
     aside = folder / ASIDE
     shutil.rmtree(aside, ignore_errors=True)
     aside.mkdir(parents=True)
-    content = dumps(tensors)
+    content = dumps({name: tensor.contiguous() for name, tensor in tensors.items()})  # whatever order they lie in
     (aside / TENSORS).write_bytes(content)
     sha256 = hashlib.sha256(content).hexdigest()
     facts = {"fingerprint": _full(fingerprint), "sha256": sha256, "state": state}

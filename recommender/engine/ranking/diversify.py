@@ -9,6 +9,8 @@ from numpy.typing import NDArray
 
 from recommender.engine.data.vectors import unit
 
+WORTH = 0.5  # share of the best candidate's relevance that one of another group needs to take its place
+
 
 def diversify(
     scores: NDArray[np.float32],
@@ -16,12 +18,16 @@ def diversify(
     *,
     balance: float = 0.7,
     vectors: NDArray[np.float32] | None = None,
+    groups: NDArray[np.int32] | None = None,
+    most: int | None = None,
 ) -> NDArray[np.int64]:
     """Which K = min(k, C) of C candidates to show, in order: positions int64 (K,) in `scores`.
 
     `scores` float32 (C,), finite, are scaled to [0, 1]; `vectors` float32 (C, D) are compared by cosine, and without
     them nothing is similar. `balance` in [0, 1] is Carbonell and Goldstein's lambda: 1 is by score alone, 0 by novelty
-    alone. Ties by earlier candidate. Raises ValueError for a balance outside [0, 1]. O(K C D).
+    alone. Of one of `groups` int32 (C,), where those below 0 are none, `most` are shown while another group has
+    something at least half as relevant. Ties by earlier candidate. Raises ValueError for a balance outside [0, 1].
+    O(K C D).
     """
     if not 0 <= balance <= 1:
         raise ValueError("balance must be from 0 to 1.")
@@ -31,12 +37,19 @@ def diversify(
     units = None if vectors is None else unit(vectors)
     nearest = np.zeros(count, dtype=np.float32)  # similarity to the most similar item taken
     free = np.ones(count, dtype=np.bool_)
+    full = np.zeros(count, dtype=np.bool_)  # those whose group has had its share
     taken: list[int] = []
     while len(taken) < min(k, count):
-        gain = np.where(free, balance * relevance - (1 - balance) * nearest, -np.inf)
+        other = free & ~full
+        capped = relevance[other].max(initial=-1) >= WORTH * relevance[free].max()
+        open_now = other if capped else free
+        gain = np.where(open_now, balance * relevance - (1 - balance) * nearest, -np.inf)
         best = int(gain.argmax())
         taken.append(best)
         free[best] = False
+        if groups is not None and most is not None and groups[best] >= 0:
+            own = groups == groups[best]
+            full |= own & (np.count_nonzero(groups[taken] == groups[best]) >= most)
         if units is not None:
             similarity = units @ units[best]
             nearest = similarity if len(taken) == 1 else np.maximum(nearest, similarity)

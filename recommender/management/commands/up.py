@@ -140,7 +140,7 @@ class Command(BaseCommand):
         alone = ["--without-gossip", "--without-mingle"]  # there are no other workers to listen for
         self.start(
             "worker",
-            [*celery, "worker", "--queues", "train,default", "--concurrency", "2", "--loglevel", "INFO", *alone],
+            [*celery, "worker", "--queues", "train,encode,default", "--concurrency", "3", "--loglevel", "INFO", *alone],
         )
         self.start("beat", [*celery, "beat", "--loglevel", "INFO", "--pidfile", ""])
         server = [sys.executable, "-m", "granian", "--interface", "wsgi", "--host", self.host, "--port", str(self.port)]
@@ -187,8 +187,22 @@ class Command(BaseCommand):
                     bar.set_postfix_str(f"{run.stage} {run.message}"[:40], refresh=False)
                     bar.update(round(run.share_done * 100) - bar.n)
             self.stdout.write(f"Run {run.pk}: {run.get_status_display()}. {run.error}".strip())
+        self.encode_first()
         connection.close()
         self.stdout.write(f"Ready after {time.monotonic() - self.started:.0f} s. Ctrl-C stops everything.")
+
+    def encode_first(self) -> None:
+        """Have the catalogue encoded once the first model serves; nobody waits for it."""
+        from recommender import tasks
+        from recommender.services import encoding
+        from recommender.services.errors import EncodingActive
+
+        if encoding.last_success() is None and encoding.due():
+            # Without a row, another is asking already: the sweep.
+            with contextlib.suppress(EncodingActive):
+                row = encoding.request(requested_by="make run", reason="first encoding")
+                tasks.wake_encoding(row.pk)
+                self.stdout.write("What the items say, show and sound like is being encoded: Admin > Encodings.")
 
     def watch(self) -> None:
         while True:

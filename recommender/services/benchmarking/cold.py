@@ -1,21 +1,33 @@
 """How well items that nobody has taken yet are found: a share of the items is kept out of all that is learned from.
 
 Of each user's test items those kept out are asked for, ranked among each other only, since in a list of all items
-whatever is known of some would hide them. Who is asked has a history of other items. Beside the trainers stand chance,
-the mean popularity of the items that share an item's features (by cosine), and the cosine of an item's features and the
-mean of those in the history.
+whatever is known of some would hide them. Who is asked has a history of other items.
+
+What is known of an item is its words (features of the data set, or else the words of its text) and, with an encoder,
+the vector of its text. Beside each trainer stands the map from that to what the trainer scores (engine/content_map),
+and what needs no learning: chance, the mean popularity of the items that share an item's words (by cosine), and the
+cosine of what is known of an item and the mean of that over the history.
+
+Settings are chosen `on="validation"`: other items are kept out of what the test leaves, and asked for by the validation
+part. Nothing of the test or of its items is looked at then.
 """
 
+import re
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from recommender.engine import content_map
+from recommender.engine.content_map import ContentMap
 from recommender.engine.data.datasets import Dataset
+from recommender.engine.data.features import joined, multi_hot
 from recommender.engine.data.interactions import Interactions
 from recommender.engine.data.vectors import unit
+from recommender.engine.encoders import encoder
+from recommender.engine.encoders import make_config as make_encoder_config
 from recommender.engine.errors import InvalidDataset
 from recommender.engine.evaluation.bootstrap import Interval, intervals
 from recommender.engine.evaluation.protocol import BATCH_BYTES
@@ -31,6 +43,7 @@ Scores = Callable[[NDArray[np.int32]], NDArray[np.float32]]
 """From user rows (B,) to what the items kept out score for them, (B, C)."""
 METRICS = {"recall": recall, "ndcg": ndcg}
 DECIDING = "ndcg"
+WORD = re.compile(r"[a-z]{3,}")
 
 
 @dataclass(frozen=True)
@@ -46,13 +59,35 @@ class Cold:
     """(C,): those kept out."""
     user_rows: NDArray[np.int32]
     """(V,): who is asked, ascending."""
+    words: NDArray[np.float32]
+    """(N, F'): the part of the features that words make."""
+    asked: Interactions | None = None
+    """All that those with a history are asked for, of known items too; see cold_pages."""
 
     @classmethod
-    def of(cls, dataset: Dataset, share: float, seed: int) -> "Cold":
-        """`share`, from 0 to 1, of the items that anyone took. Raises InvalidDataset where that leaves nobody to ask,
-        or where items have no features."""
-        if dataset.train.item_features is None:
+    def of(
+        cls,
+        dataset: Dataset,
+        share: float,
+        seed: int,
+        on: str = "test",
+        encoded: NDArray[np.float32] | None = None,
+    ) -> "Cold":
+        """`share`, from 0 to 1, of the items that anyone took. `encoded` (N, D): the vectors of items' texts.
+
+        Raises InvalidDataset where that leaves nobody to ask, or where nothing is known of items.
+        """
+        words = dataset.train.item_features
+        if words is None and dataset.texts is not None:
+            words = multi_hot([WORD.findall(text.lower()) for text in dataset.texts])
+        if words is None:
             raise InvalidDataset(f"{dataset.name} describes no items, by which new ones could be found.")
+        dataset = _with_features(dataset, joined([words, encoded]))
+        if on == "validation":
+            tested = cls.of(dataset, share, seed)
+            left = replace(dataset, train=tested.train, validation=tested.held)
+            learned_from, judged_by = left.tuning(seed)
+            dataset, seed = replace(left, train=learned_from, validation=None, test=judged_by), seed + 1
         taken = np.union1d(dataset.history.item_rows, dataset.test.item_rows)
         random = np.random.default_rng(seed)
         item_rows = random.permutation(taken)[: round(share * len(taken))].astype(np.int32)
@@ -63,10 +98,11 @@ class Cold:
         train, held, history = kept
         wanted = asked(dataset)
         assert train is not None and history is not None
-        wanted = wanted.where(np.isin(wanted.item_rows, item_rows) & (np.diff(history.indptr) > 0)[wanted.user_rows])
+        everything = wanted.where((np.diff(history.indptr) > 0)[wanted.user_rows])
+        wanted = everything.where(np.isin(everything.item_rows, item_rows))
         if not (len(train) and len(wanted)):
             raise InvalidDataset(f"Keeping {len(item_rows)} of {len(taken)} items out leaves nothing to ask for.")
-        return cls(train, held, history, wanted, item_rows, np.unique(wanted.user_rows))
+        return cls(train, held, history, wanted, item_rows, np.unique(wanted.user_rows), words, everything)
 
 
 @dataclass(frozen=True)
@@ -101,7 +137,7 @@ def measure_cold(
     trainers: Sequence[str],
     setup: Setup,
     watch: Watch,
-    run: Callable[..., Found | Refusal] = processes.apart,
+    run: Callable[..., list[Found] | Refusal] = processes.apart,
 ) -> list[tuple[str, Found | Refusal]]:
     """What needs no learning, then each trainer or why it has no result. Raises InvalidConfig, UnknownName."""
     for name in trainers:
@@ -110,12 +146,14 @@ def measure_cold(
         (name, Found(name, judged(cold, scores, setup.k))) for name, scores in baselines(cold, setup.seed).items()
     ]
     for name in trainers:
-        rows.append((name, run(measure_one, cold, name, setup, watch=watch, limits=setup.limits)))
+        found = run(measure_one, cold, name, setup, watch=watch, limits=setup.limits)
+        rows += [(name, found)] if isinstance(found, Refusal) else [(one.name, one) for one in found]
     return rows
 
 
-def measure_one(watch: Watch, cold: Cold, name: str, setup: Setup) -> Found:
-    """Fit and judge one trainer here. Raises what fitting raises."""
+def measure_one(watch: Watch, cold: Cold, name: str, setup: Setup) -> list[Found]:
+    """Fit and judge one trainer here, and the map to its scores, where one can be learned. Raises what fitting
+    raises."""
     config, kind = make_config(name, (setup.configs or {}).get(name, {})), trainer(name)
     options = Options(setup.seed, setup.threads, held=cold.held, progress=watch(f"{name}: fitting"))
     clock = Clock()
@@ -125,7 +163,36 @@ def measure_one(watch: Watch, cold: Cold, name: str, setup: Setup) -> Found:
     def scores(users: NDArray[np.int32]) -> NDArray[np.float32]:
         return np.asarray(query.scores(cold.history.histories(users))[:, cold.item_rows], dtype=np.float32)
 
-    return Found(name, judged(cold, scores, setup.k), asdict(config), fit_s, fit_cpu_s)
+    results = [Found(name, judged(cold, scores, setup.k), asdict(config), fit_s, fit_cpu_s)]
+    contents = cold.train.item_features
+    assert contents is not None
+    clock = Clock()
+    learned = content_map.learn(cold.train, query, contents, replace(options, progress=watch(f"{name}: mapping")))
+    map_s, map_cpu_s = clock.read()
+    if learned is not None and learned.arrays:
+        placed = ContentMap.open(learned.arrays).place(query, contents[cold.item_rows])
+
+        def mapped(users: NDArray[np.int32]) -> NDArray[np.float32]:
+            return placed.scores(query, cold.history.histories(users))
+
+        chosen = {key: learned.figures[key] for key in ("lambda", "beta", "scale", "offset")}
+        results.append(Found(f"map to {name}", judged(cold, mapped, setup.k), chosen, map_s, map_cpu_s))
+    return results
+
+
+def encoded(texts: Sequence[str], name: str, options: Options) -> NDArray[np.float32]:
+    """(N, D): the texts' vectors, by the text encoder of this name as it comes. Raises what fitting it raises."""
+    config = make_encoder_config("text", name, {})
+    kind = encoder("text", name)
+    return kind.open(kind.fit(texts, config, options), config).encode(texts)
+
+
+def _with_features(dataset: Dataset, features: NDArray[np.float32] | None) -> Dataset:
+    def described(part: Interactions) -> Interactions:
+        return replace(part, item_features=features)
+
+    validation = None if dataset.validation is None else described(dataset.validation)
+    return replace(dataset, train=described(dataset.train), validation=validation, test=described(dataset.test))
 
 
 def judged(cold: Cold, scores: Scores, k: int) -> dict[str, NDArray[np.float64]]:
@@ -148,11 +215,13 @@ def judged(cold: Cold, scores: Scores, k: int) -> dict[str, NDArray[np.float64]]
 def baselines(cold: Cold, seed: int) -> dict[str, Scores]:
     """What can be said of an item that nobody took without learning, see the module."""
     assert cold.train.item_features is not None
-    features = unit(cold.train.item_features.astype(np.float32))
-    own, liked = features[cold.item_rows], cold.history.matrix > 0
+    words, liked = unit(cold.words.astype(np.float32)), cold.history.matrix > 0
     takers = np.asarray(liked.sum(axis=0), dtype=np.float32).ravel()
-    shared = own @ (features.T @ (takers > 0).astype(np.float32))
-    popular = np.divide(own @ (features.T @ takers), shared, out=np.zeros_like(shared), where=shared > 0)
+    own = words[cold.item_rows]
+    shared = own @ (words.T @ (takers > 0).astype(np.float32))
+    popular = np.divide(own @ (words.T @ takers), shared, out=np.zeros_like(shared), where=shared > 0)
+    features = unit(cold.train.item_features.astype(np.float32))
+    own = features[cold.item_rows]
     profiles = unit(np.asarray(liked.astype(np.float32) @ features))
     random = np.random.default_rng(seed)
     return {
@@ -181,7 +250,7 @@ def cold_table(dataset: Dataset, cold: Cold, rows: Sequence[tuple[str, Found | R
         f"asked for: {len(cold.wanted):,} pairs of {len(cold.user_rows):,} users. Only these items are ranked.",
     ]
     for found in results:
-        if found.config is not None:
+        if found.config:
             notes.append(f"{found.name}: {', '.join(f'{name}={value}' for name, value in found.config.items())}.")
     return layout(header, cells) + notes
 

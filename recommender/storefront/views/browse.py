@@ -1,4 +1,4 @@
-"""Looking around: the front page, categories, search, and the beacon that says which cards were seen."""
+"""Looking around: the front page, categories, and the beacon that says which cards were seen."""
 
 import json
 import logging
@@ -13,7 +13,6 @@ from django.views.decorators.http import require_POST, require_safe
 
 from recommender.models import Category
 from recommender.services import catalogue, events
-from recommender.services import search as search_service
 from recommender.services.errors import UnknownCategory
 from recommender.storefront import shelves
 from recommender.storefront.context import departments
@@ -71,18 +70,6 @@ def category(request: HttpRequest, slug: str) -> HttpResponse:
         "kept": "" if sort == "title" else f"sort={sort}&",
     }
     return render(request, "storefront/category.html", context)
-
-
-@require_safe
-@gzip_page
-def search(request: HttpRequest) -> HttpResponse:
-    query = request.GET.get("q", "")[: search_service.MAX_LENGTH].replace("\x00", "").strip()
-    page = _page(request, search_service.search(query))
-    cards = shelves.listing(page.object_list, "search", page.start_index())
-    rows = [] if cards else [shelves.suggested(visitor_id(request))]
-    shelves.rate([cards])
-    context = {"query": query, "page": page, "cards": cards, "rows": rows, "kept_query": query}
-    return render(request, "storefront/search.html", context)
 
 
 @require_POST

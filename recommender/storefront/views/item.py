@@ -1,6 +1,7 @@
 """One item: its page, and what a shopper can say about it."""
 
 import logging
+from typing import Any
 
 from django.contrib import messages
 from django.contrib.auth.views import redirect_to_login
@@ -13,7 +14,7 @@ from django.views.decorators.gzip import gzip_page
 from django.views.decorators.http import require_POST, require_safe
 
 from recommender.models import Event, Item
-from recommender.services import catalogue, events, orders, reviews, serving
+from recommender.services import alike, catalogue, events, opinions, orders, reviews, serving
 from recommender.services.errors import InvalidInput, UnknownItem
 from recommender.storefront import shelves, sources
 from recommender.storefront.forms import ReviewForm
@@ -22,6 +23,7 @@ from recommender.storefront.visitor import is_a_look, visitor, visitor_id
 log = logging.getLogger(__name__)
 
 REVIEWS_A_PAGE = 8
+SIMILAR_BY = {"both": "All in all", "content": "By what they are", "behaviour": "By what shoppers like"}
 TOGETHER_LENGTH = 6  # cards; what is bought together is a short list, and the next shelf wants items too
 
 
@@ -94,8 +96,7 @@ def _page(request: HttpRequest, item: Item, source: events.Source, form: ReviewF
     current = serving.live()
     together = shelves.row(serving.bought_together(item.pk, TOGETHER_LENGTH, current=current))
     shown = [card.item.pk for card in together.cards]
-    alike = serving.similar(item.pk, shelves.SHELF_LENGTH, exclude=shown, current=current)
-    similar = shelves.row(alike, "Liked by the same shoppers" if alike.tier == "similar" else "")
+    similar = _similar(request, item, shown, current)
     rows = [row for row in (similar, together) if row]
     shelves.rate(rows)
     my_review = None
@@ -104,13 +105,15 @@ def _page(request: HttpRequest, item: Item, source: events.Source, form: ReviewF
         form = form or ReviewForm(
             instance=my_review, initial={} if my_review else {"author_name": request.user.get_short_name()}
         )
+    page = Paginator(reviews.shown(item), REVIEWS_A_PAGE).get_page(request.GET.get("reviews"))
     context = {
         "item": item,
         "category": item.category,
         "pictures": list(item.pictures.all()),
         "facts": _facts(item),
         "rating": catalogue.rating(item.pk),
-        "reviews": Paginator(reviews.shown(item), REVIEWS_A_PAGE).get_page(request.GET.get("reviews")),
+        "reviews": page,
+        "said": _said(item, page.number),
         "my_review": my_review,
         "review_form": form,
         "opinion": events.opinion(me, item.pk),
@@ -119,6 +122,40 @@ def _page(request: HttpRequest, item: Item, source: events.Source, form: ReviewF
         "rows": rows,
     }
     return render(request, "storefront/item.html", context)
+
+
+def _said(item: Item, here: int) -> dict[str, Any]:
+    """What the reviews say together; each point with the address of the review that says it, page `here` being open."""
+    said = opinions.of(item)
+
+    def address(point: opinions.Point) -> str:
+        page = point.place // REVIEWS_A_PAGE + 1
+        return f"{'' if page == here else f'?reviews={page}'}#review-{point.review_id}"
+
+    sides = [
+        {"name": name, "heading": heading, "points": [(point, address(point)) for point in points]}
+        for name, heading, points in (("pro", "What they praise", said.pros), ("con", "What they fault", said.cons))
+        if points
+    ]
+    bars, start = [], 0.0
+    for name, count in said.shares:
+        share = 100 * count / max(1, said.count)
+        # Texts, so that no locale puts commas into a drawing.
+        bars.append({"name": name, "percent": round(share), "x": f"{start:.2f}", "width": f"{share:.2f}"})
+        start += share
+    return {"enough": said.enough, "sides": sides, "bars": bars}
+
+
+def _similar(request: HttpRequest, item: Item, shown: list[str], current: serving.Live) -> shelves.Row:
+    """What is like the item, by what its visitor chose: content, behaviour or both."""
+    ways = alike.ways(item.pk, current)
+    asked = request.GET.get("similar")
+    by: alike.By = next((way for way in ways if way == asked), "both")
+    found = alike.similar(item.pk, shelves.SHELF_LENGTH, by=by, exclude=shown, current=current)
+    row = shelves.row(found, reasons=found.tier in ("similar", "content"))
+    if len(ways) > 1:
+        row.choices = [(SIMILAR_BY[way], f"?similar={way}#more", way == by) for way in ways]
+    return row
 
 
 def _facts(item: Item) -> list[tuple[str, str]]:

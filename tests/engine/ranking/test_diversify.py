@@ -53,3 +53,15 @@ def test_no_vectors_ties_and_small_input() -> None:
 def test_a_balance_out_of_range_is_refused(balance: float) -> None:
     with pytest.raises(ValueError, match="balance"):
         diversify(SCORES, 3, balance=balance)
+
+
+def test_of_one_group_no_more_than_its_share_while_others_have_something_to_offer() -> None:
+    scores = np.array([1.0, 0.95, 0.9, 0.85, 0.6, 0.0], dtype=np.float32)
+    groups = np.array([0, 0, 0, 0, 1, 2], dtype=np.int32)
+    chosen = {"groups": groups, "most": 2}
+    assert diversify(scores, 3, balance=1, **chosen).tolist() == [0, 1, 4]
+    assert diversify(scores, 4, balance=1, **chosen).tolist() == [0, 1, 4, 2], "what is left is far less relevant"
+    assert diversify(scores, 6, balance=1, **chosen).tolist() == [0, 1, 4, 2, 3, 5]
+    assert diversify(scores, 3, balance=1, groups=np.full(6, -1, np.int32), most=1).tolist() == [0, 1, 2]
+    assert diversify(scores, 3, balance=1, groups=groups).tolist() == [0, 1, 2]
+    assert diversify(scores[:0], 3, groups=groups[:0], most=1).tolist() == []

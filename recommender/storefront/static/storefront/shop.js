@@ -36,7 +36,9 @@
         }
       }
     }, { threshold: 0.5 });
-    document.querySelectorAll(".card[data-item]").forEach((card) => eye.observe(card));
+    const watch = (part) => part.querySelectorAll(".card[data-item]").forEach((card) => eye.observe(card));
+    watch(document);
+    document.addEventListener("cards", ({ target }) => watch(target)); // those that a script has put there later
     addEventListener("pagehide", send);
     document.addEventListener("visibilitychange", () => { if (document.hidden) send(); });
   }

@@ -1,0 +1,1 @@
+"""The shopping assistant: a wish in plain words, items with reasons, and refining."""
