@@ -20,7 +20,7 @@ from django.utils import timezone
 from recommender.conf import conf
 from recommender.engine import artifact
 from recommender.engine.encoders import Arrays, Opened, encoder, make_config, store
-from recommender.engine.errors import Cancelled, RecommenderError
+from recommender.engine.errors import Cancelled, EndpointFailed, RecommenderError
 from recommender.engine.options import Options, Progress
 from recommender.models import Encoding, Item, ItemVector
 from recommender.services import content_artifacts, fine_tuning, item_content, jobs
@@ -58,9 +58,11 @@ class Work:
     broken: set[str] = field(default_factory=set)
     """Encoders that cannot be opened, or not be used."""
     caught_up: float = 0.0
+    silent_endpoint: EndpointFailed | None = None
 
     def carry_out(self) -> None:
-        """Raises Cancelled, and where an encoder was to be fine-tuned, why it cannot be."""
+        """Raises Cancelled, EndpointFailed once the rest is done, and where an encoder was to be fine-tuned, why it
+        cannot be."""
         row, monitor = self.row, self.monitor
         with monitor.stage("look"):
             last = Encoding.objects.filter(status=Encoding.Status.SUCCEEDED).order_by("-id").first()
@@ -82,6 +84,8 @@ class Work:
             if row.everything or content_artifacts.needed(row.encoders):
                 self._write(monitor.progress)
         row.error = " ".join(self.failures)
+        if self.silent_endpoint is not None:  # so that it is asked again after a while only
+            raise self.silent_endpoint
 
     def _modality(self, modality: str, name: str, values: Mapping[str, Any]) -> None:
         facts: dict[str, Any] = {"name": name, "config": dict(values)}
@@ -110,7 +114,10 @@ class Work:
             self._note(modality, {**facts, "failed": reason})
             return
         self._note(modality, facts)
-        self._pass(modality, facts["encoder"], encoding)
+        try:
+            self._pass(modality, facts["encoder"], encoding)
+        except EndpointFailed as error:
+            self.silent_endpoint = error
 
     def _note(self, modality: str, facts: Mapping[str, Any]) -> None:
         self.row.encoders = {**self.row.encoders, modality: {**facts, "by": self.row.pk}}

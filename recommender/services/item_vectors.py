@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 
 from recommender.engine.encoders import Opened
 from recommender.engine.encoders.store import IMPORTED
-from recommender.engine.errors import Unreadable
+from recommender.engine.errors import EndpointFailed, Unreadable
 from recommender.engine.options import Progress
 from recommender.models import Encoding, Item, ItemVector
 from recommender.services import item_content
@@ -77,7 +77,7 @@ class Pass:
     """Told after each batch; raises Cancelled."""
 
     def carry_out(self, progress: Progress) -> Tally:
-        """Raises Cancelled."""
+        """Raises Cancelled, and EndpointFailed for an encoder that lives elsewhere."""
         tally = Tally(self.items.count())
         size = 1 if self._careful else BATCH[self.modality]
         for changed, seen in self._scanned(tally):
@@ -196,6 +196,8 @@ class Pass:
     def _encode(self, inputs: Sequence[Any], waiting: Sequence[ItemVector]) -> None:
         try:
             vectors = self.opened.encode(inputs)
+        except EndpointFailed:  # no item is to blame, and asking for each alone would take as long as there are items
+            raise
         except Exception as error:
             if len(inputs) == 1:
                 log.exception("%s could not be encoded.", waiting[0].item_id)

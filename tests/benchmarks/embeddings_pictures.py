@@ -255,9 +255,14 @@ def hyperparameters(n: Names) -> Any:
 
 @picture
 def search(n: Names) -> Any:
-    scores = n["minilm"].encode(["a gift for a sailor"]) @ n["index"].vectors.T
+    scores = n["minilm"].encode(["a present for someone who sails"]) @ n["index"].vectors.T
     order = np.argsort(-scores[0])
-    return bars("Near to: a gift for a sailor", "cosine", [n["goods"][row] for row in order], scores[0][order].tolist())
+    return bars(
+        "Near to: a present for someone who sails",
+        "cosine",
+        [n["goods"][row] for row in order],
+        scores[0][order].tolist(),
+    )
 
 
 @picture

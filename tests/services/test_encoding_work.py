@@ -7,8 +7,8 @@ import pytest
 
 from recommender.conf import conf
 from recommender.engine.encoders import store
-from recommender.engine.encoders.text.hashing import HashingEncoder
-from recommender.engine.errors import ModelMissing
+from recommender.engine.encoders.text.hashing import Hashing, HashingEncoder
+from recommender.engine.errors import EndpointFailed, ModelMissing
 from recommender.models import Item
 from recommender.services import (
     catalogue,
@@ -47,6 +47,25 @@ def test_without_one_modality_the_others_go_on(
     assert row.encoders["text"]["failed"] and vectors.space("text") is None
     assert vectors.space("image") is not None
     assert not encoding.due()  # nothing but the settings or a person can mend it
+
+
+def test_where_an_endpoint_is_down_it_is_asked_once_and_the_other_modalities_go_on(
+    items: dict[str, Item], seen: None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked: list[int] = []
+
+    def down(self: Any, inputs: Any) -> Any:
+        asked.append(len(inputs))
+        raise EndpointFailed("It answered 503.")
+
+    monkeypatch.setattr(Hashing, "encode", down)
+    picture(items["sea-00"])
+    row = encoded()
+    assert (row.status, row.error) == ("failed", "The other side did not answer as it should. It answered 503.")
+    assert asked == [len(items)]
+    assert row.counts["image"]["encoded"] == 1
+    assert vectors.space("image") is not None
+    assert not encoding.due()  # for a while
 
 
 def test_an_encoder_learns_again_when_the_catalogue_has_grown(

@@ -228,8 +228,8 @@ class MatrixTrainer:
                 if config.loss == "softmax":
                     total = torch.logsumexp(negative - log_drawn[negatives], dim=-1, keepdim=True)
                     return losses.sampled_softmax(positive[real], total.expand_as(positive)[real][:, None])
-                each = max(1, negative.shape[1] // GROUP)  # to every liked item its own share of them
-                shares = negative[:, : each * GROUP].reshape(len(negative), -1, each)
+                each = negative.shape[1] // GROUP  # to every liked item its own share of them; all, where there are few
+                shares = negative[:, : each * GROUP].reshape(len(negative), -1, each) if each else negative[:, None]
                 return losses.bpr(positive[real], shares.expand(-1, GROUP, -1)[real])
 
             def query(sharpness: float) -> MatrixQuery:

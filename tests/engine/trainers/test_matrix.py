@@ -6,7 +6,8 @@ from typing import Any, ClassVar
 import numpy as np
 import pytest
 
-from recommender.engine.data.interactions import Histories
+from recommender.engine.data.ids import Ids
+from recommender.engine.data.interactions import Histories, Interactions
 from recommender.engine.data.split import hold_out_last
 from recommender.engine.errors import Cancelled, InvalidConfig, NotFinite
 from recommender.engine.learning import loop
@@ -40,6 +41,13 @@ def test_the_other_losses_learn_the_two_groups_too(loss: str) -> None:
     answers = fit("matrix", world, SMALL | {"loss": loss}).scores(world.histories())
     own = np.argsort(-answers, axis=1)[:, :10] % 2 == (np.arange(60) % 2)[:, None]
     assert own.mean() > 0.98
+
+
+def test_fewer_items_than_liked_ones_of_a_group_are_no_trouble() -> None:
+    users, items = np.divmod(np.flatnonzero(np.add.outer(np.arange(12), np.arange(5)) % 2 == 0), 5)
+    world = Interactions.build(Ids.of(map(str, range(12))), Ids.of(map(str, range(5))), users, items)
+    answers = fit("matrix", world, SMALL | {"loss": "bpr"}).scores(world.histories([0]))
+    assert answers[0, ::2].min() > answers[0, 1::2].max()
 
 
 def test_an_answer_is_where_the_softmax_loss_of_a_history_is_smallest(
@@ -164,7 +172,8 @@ def test_settings_out_of_range_are_refused(wrong: dict[str, Any]) -> None:
 def test_answers_need_neither_torch_nor_scipy() -> None:
     code = """
 import sys, numpy as np
-from recommender.engine.data.interactions import Histories
+from recommender.engine.data.ids import Ids
+from recommender.engine.data.interactions import Histories, Interactions
 from recommender.engine.trainers import make_config, trainer
 y = np.eye(3, dtype=np.float32)
 tower = {"attention": y[0], "recency": np.zeros(16, np.float32), "inner": y, "inner_bias": y[0], "outer": y,
