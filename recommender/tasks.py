@@ -7,7 +7,8 @@ from celery.exceptions import SoftTimeLimitExceeded
 from django.conf import settings
 from kombu.exceptions import OperationalError
 
-from recommender.services import encoding, opinions, training
+from recommender.services import opinions, training
+from recommender.services.content import encoding
 from recommender.services.errors import EncodingActive, RunActive
 from recommender.services.search import spelling
 

@@ -28,7 +28,8 @@ def _own_state(request: pytest.FixtureRequest) -> Iterator[None]:
         "staticfiles": {"BACKEND": "django.contrib.staticfiles.storage.StaticFilesStorage"},
     }
     settings.PASSWORD_HASHERS = ["django.contrib.auth.hashers.MD5PasswordHasher"]
-    from recommender.services import serving, shared_words, vectors
+    from recommender.services import serving, shared_words
+    from recommender.services.content import vectors
     from recommender.services.search import spelling
 
     serving.forget()

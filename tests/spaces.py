@@ -11,8 +11,8 @@ import soundfile
 from PIL import Image
 
 from recommender.engine.data import pictures, sounds
-from recommender.services import vectors
-from recommender.services.vectors import Space
+from recommender.services.content import vectors
+from recommender.services.content.vectors import Space
 
 
 @dataclass(frozen=True)

@@ -22,7 +22,8 @@ from recommender.admin import charts
 from recommender.admin.lists import SteadyList
 from recommender.admin.readonly import CappedPaginator, ReadOnly
 from recommender.models import Encoding
-from recommender.services import console, content_state, encoding, fine_tuning
+from recommender.services import console
+from recommender.services.content import content_state, encoding, fine_tuning
 from recommender.services.errors import EncodingActive, InvalidInput
 
 SHOWN_REFUSED = 100  # on an encoding's page; the page of all that are refused has the others

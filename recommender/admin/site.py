@@ -9,7 +9,8 @@ from django.utils.functional import lazy
 
 from recommender.admin import charts
 from recommender.conf import conf
-from recommender.services import comparison, console, content_state
+from recommender.services import comparison, console
+from recommender.services.content import content_state
 
 
 def _name() -> str:

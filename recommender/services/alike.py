@@ -15,7 +15,8 @@ from recommender.engine.encoders import Picture, Sound
 from recommender.engine.errors import Unreadable
 from recommender.engine.ranking.fuse import fuse
 from recommender.models import Item
-from recommender.services import catalogue, serving, shared_words, vectors
+from recommender.services import catalogue, serving, shared_words
+from recommender.services.content import vectors
 from recommender.services.errors import InvalidInput, NotPrepared
 from recommender.services.serving import POOL, Live, Recommendation, Shelf
 

@@ -18,7 +18,7 @@ from recommender.engine.data.interactions import Histories, Interactions
 from recommender.engine.data.vectors import unit
 from recommender.engine.model import LiveModel
 from recommender.models import Item
-from recommender.services import vectors
+from recommender.services.content import vectors
 
 log = logging.getLogger(__name__)
 

@@ -9,7 +9,8 @@ from django.utils import timezone
 from recommender.conf import conf
 from recommender.models import Encoding, Event, Item, Publication, Run, Visitor
 from recommender.models.jobs import Job
-from recommender.services import encoding_work, publishing, serving, training
+from recommender.services import publishing, serving, training
+from recommender.services.content import encoding_work
 from recommender.services.run_monitor import HEARTBEAT_S
 
 STALE_AFTER_S = 5 * HEARTBEAT_S  # one late heartbeat is a busy database, five are a worker in trouble

@@ -15,7 +15,7 @@ from recommender.engine.data.interactions import Interactions
 from recommender.engine.data.weighting import weigh
 from recommender.engine.errors import NoData
 from recommender.models import Event
-from recommender.services.item_features import Description
+from recommender.services.content.item_features import Description
 
 CHUNK = 50_000  # rows fetched at once
 REPEAT_S = 1800  # the same visitor, item and kind again within half an hour is one visit reloading a page

@@ -24,9 +24,10 @@ from recommender.engine.data.vectors import unit
 from recommender.engine.model import LiveModel
 from recommender.engine.options import Options
 from recommender.engine.trainers import Query
-from recommender.services import catalogue, vectors
+from recommender.services import catalogue
+from recommender.services.content import vectors
+from recommender.services.content.item_features import Description
 from recommender.services.histories import History
-from recommender.services.item_features import Description
 
 log = logging.getLogger(__name__)
 

@@ -23,7 +23,7 @@ from recommender.engine.errors import RecommenderError
 from recommender.engine.opinion import aspects, sentiment
 from recommender.engine.options import Progress, no_progress
 from recommender.models import Item, Review
-from recommender.services import vectors
+from recommender.services.content import vectors
 
 log = logging.getLogger(__name__)
 

@@ -21,7 +21,8 @@ from recommender.engine.errors import RecommenderError
 from recommender.engine.model import LiveModel, open_model
 from recommender.engine.ranking.diversify import diversify
 from recommender.models import Event, Item, Run
-from recommender.services import catalogue, clusters, histories, newcomers, publishing, reasons, vectors
+from recommender.services import catalogue, clusters, histories, newcomers, publishing, reasons
+from recommender.services.content import vectors
 from recommender.services.errors import InvalidInput
 
 log = logging.getLogger(__name__)

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from recommender.models import Item
-from recommender.services import vectors
+from recommender.services.content import vectors
 
 MOST = 3  # words that are named
 SAMPLE = 2_000  # items whose texts say which words are common

@@ -11,7 +11,8 @@ from django.db.models import QuerySet
 
 from recommender.engine.ranking.diversify import diversify
 from recommender.models import Event, Item, Visitor
-from recommender.services import catalogue, clusters, events, serving, vectors
+from recommender.services import catalogue, clusters, events, serving
+from recommender.services.content import vectors
 from recommender.services.errors import InvalidInput
 
 ENOUGH = 3  # picks that say something of a taste

@@ -11,7 +11,8 @@ from django.utils import timezone
 
 from recommender import tasks
 from recommender.models import Category, Encoding, Item, ItemVector
-from recommender.services import encoding, encoding_work, fine_tuning, run_monitor
+from recommender.services import run_monitor
+from recommender.services.content import encoding, encoding_work, fine_tuning
 
 pytestmark = [pytest.mark.django_db, pytest.mark.database]
 

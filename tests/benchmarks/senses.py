@@ -37,7 +37,8 @@ def fill(count: int, only: list[str]) -> None:
     from recommender.engine.content import FUSED, open_content, write_content
     from recommender.engine.data.ids import Ids
     from recommender.models import Encoding, Item
-    from recommender.services import access, vectors
+    from recommender.services import access
+    from recommender.services.content import vectors
 
     root = conf().artifacts_dir
     content = open_content(root / vectors.live_content())

@@ -85,6 +85,8 @@ def test_a_photo_of_an_item_finds_it(visit, opened, site):
     page.get_by_role("button", name="Find what looks like it").click()
     expect(page.get_by_role("heading", name="Most like your picture")).to_be_focused()
     before = found(page)
+    page.locator("#found .card").first.scroll_into_view_if_needed()
+    page.wait_for_timeout(1500)  # a card counts as seen after half a second
     page.locator("#found .card a").first.click()
     page.wait_for_url("**/item/**")
     assert "shelf=photo" in page.url

@@ -10,7 +10,8 @@ from recommender import tasks
 from recommender.engine.encoders.text.hashing import HashingEncoder
 from recommender.engine.errors import ModelMissing
 from recommender.models import Encoding, Item
-from recommender.services import encoding, item_vectors, run_monitor
+from recommender.services import run_monitor
+from recommender.services.content import encoding, item_vectors
 from recsite.celery import app
 
 pytestmark = [pytest.mark.django_db, pytest.mark.database]
@@ -71,7 +72,7 @@ def test_a_failure_is_a_failure(items: list[Item], monkeypatch: pytest.MonkeyPat
     def full(*args: Any) -> Any:
         raise OSError(28, "No space left on device")
 
-    monkeypatch.setattr("recommender.services.content_artifacts.write_content", full)
+    monkeypatch.setattr("recommender.services.content.content_artifacts.write_content", full)
     with pytest.raises(CommandError, match="No space left"):
         call_command("encode")
 

@@ -23,7 +23,8 @@ from recommender.engine.model import write_model
 from recommender.engine.trainers import Options, make_config, trainer
 from recommender.engine.trainers.als import AlsTrainer
 from recommender.models import Category, Encoding, Event, Item, Picture, Run, Visitor
-from recommender.services import encoding, event_log, people, publishing, run_monitor, training
+from recommender.services import event_log, people, publishing, run_monitor, training
+from recommender.services.content import encoding
 
 PER_GROUP = 10  # items, and about as many shoppers
 START = datetime(2026, 1, 5, 12, tzinfo=UTC)

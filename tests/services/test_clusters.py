@@ -9,7 +9,8 @@ from recommender.engine.data.interactions import Histories
 from recommender.engine.model import write_model
 from recommender.engine.trainers import Options, make_config, trainer
 from recommender.models import Event, Run, Visitor
-from recommender.services import clusters, encoding, event_log, publishing, serving
+from recommender.services import clusters, event_log, publishing, serving
+from recommender.services.content import encoding
 from tests.services.conftest import HILL, SEA, carried_out, item_ids
 
 pytestmark = [pytest.mark.django_db, pytest.mark.database]

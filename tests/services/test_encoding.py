@@ -11,7 +11,8 @@ from django.utils import timezone
 from recommender.conf import conf
 from recommender.engine.encoders.text.hashing import Hashing
 from recommender.models import Category, Encoding, Item, ItemVector, Picture
-from recommender.services import catalogue, encoding, encoding_work, item_vectors, orders, vectors
+from recommender.services import catalogue, orders
+from recommender.services.content import encoding, encoding_work, item_vectors, vectors
 from recommender.services.errors import EncodingActive, UnknownEncoding
 from tests.services.conftest import BLUE, RED, SEA, encoded, picture
 

@@ -10,8 +10,8 @@ from recommender.engine.encoders import store
 from recommender.engine.encoders.text.hashing import Hashing, HashingEncoder
 from recommender.engine.errors import EndpointFailed, ModelMissing
 from recommender.models import Item
-from recommender.services import (
-    catalogue,
+from recommender.services import catalogue
+from recommender.services.content import (
     content_artifacts,
     encoding,
     encoding_work,

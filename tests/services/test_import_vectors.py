@@ -15,9 +15,9 @@ from django.core.management import CommandError, call_command
 from recommender import tasks
 from recommender.engine.errors import InvalidDataset
 from recommender.models import Encoding, Item, ItemVector
-from recommender.services import encoding, vector_files, vectors
+from recommender.services.content import encoding, vector_files, vectors
+from recommender.services.content.import_vectors import current, import_vectors, remove
 from recommender.services.errors import InvalidInput
-from recommender.services.import_vectors import current, import_vectors, remove
 from tests.services.conftest import item_ids
 
 pytestmark = [pytest.mark.django_db, pytest.mark.database, pytest.mark.usefixtures("no_heart")]

@@ -6,8 +6,9 @@ import numpy as np
 import pytest
 
 from recommender.models import Item
-from recommender.services import encoding, event_log, item_features, vectors
-from recommender.services.item_features import Description
+from recommender.services import event_log
+from recommender.services.content import encoding, item_features, vectors
+from recommender.services.content.item_features import Description
 from tests.services.conftest import SEA, item_ids
 
 pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.database, pytest.mark.usefixtures("quick_heart")]

@@ -8,7 +8,8 @@ import pytest
 
 from recommender.engine import model as model_module
 from recommender.models import Item, Run, Visitor
-from recommender.services import encoding, events, newcomers, people, publishing, serving, vectors
+from recommender.services import events, newcomers, people, publishing, serving
+from recommender.services.content import encoding, vectors
 from tests.services.conftest import HILL, SEA, carried_out, item_ids
 
 # The heartbeat writes on a connection of its own, so that what the test writes must be committed.

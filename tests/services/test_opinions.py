@@ -11,7 +11,8 @@ from django.utils import timezone
 from recommender.conf import conf
 from recommender.engine.errors import Cancelled
 from recommender.models import Item, Review, Visitor
-from recommender.services import encoding, opinions, reviews, vectors
+from recommender.services import opinions, reviews
+from recommender.services.content import encoding, vectors
 
 pytestmark = [pytest.mark.django_db, pytest.mark.database]
 

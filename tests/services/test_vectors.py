@@ -16,10 +16,10 @@ from django.utils import timezone
 from recommender.conf import conf
 from recommender.engine.encoders import ENCODERS
 from recommender.models import Encoding, Item, ItemVector
-from recommender.services import content_artifacts, encoding, vectors
+from recommender.services.content import content_artifacts, encoding, vectors
+from recommender.services.content.item_vectors import as_bytes
+from recommender.services.content.vectors import Space
 from recommender.services.errors import InvalidInput
-from recommender.services.item_vectors import as_bytes
-from recommender.services.vectors import Space
 from tests.contracts.encoder import WEB_MAY_NOT_LOAD
 from tests.workers.conftest import database_url
 
@@ -301,7 +301,7 @@ import sys, json, django
 from django.conf import settings
 django.setup()
 settings.RECOMMENDER["artifacts_dir"] = __import__("pathlib").Path({str(conf().artifacts_dir)!r})
-from recommender.services import vectors
+from recommender.services.content import vectors
 space = vectors.space("text")
 found = space.nearest(space.encode(["sea storm"])[0], 3)[0]
 print(json.dumps([found, [name for name in {WEB_MAY_NOT_LOAD!r} if name in sys.modules]]))

@@ -5,7 +5,7 @@ import pytest
 
 from recommender import tasks
 from recommender.models import Encoding, Item, ItemVector
-from recommender.services import encoding, vectors
+from recommender.services.content import encoding, vectors
 from tests.workers.conftest import eventually
 
 pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.database]

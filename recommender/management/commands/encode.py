@@ -12,7 +12,7 @@ from tqdm import tqdm
 
 from recommender.engine.errors import Cancelled, RecommenderError
 from recommender.models import Encoding
-from recommender.services import content_state, encoding
+from recommender.services.content import content_state, encoding
 
 SHOWN = 10  # refused items that are printed
 

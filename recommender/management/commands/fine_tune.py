@@ -8,7 +8,7 @@ from django.core.management.base import BaseCommand, CommandError
 from recommender import tasks
 from recommender.engine.errors import RecommenderError
 from recommender.management.commands.encode import carry_out
-from recommender.services import encoding, fine_tuning
+from recommender.services.content import encoding, fine_tuning
 
 
 class Command(BaseCommand):

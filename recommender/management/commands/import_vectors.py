@@ -10,9 +10,9 @@ from tqdm import tqdm
 from recommender import tasks
 from recommender.engine.errors import RecommenderError
 from recommender.models import ItemVector
-from recommender.services import encoding, vector_files
+from recommender.services.content import encoding, vector_files
+from recommender.services.content.import_vectors import Imported, import_vectors, remove
 from recommender.services.errors import EncodingActive
-from recommender.services.import_vectors import Imported, import_vectors, remove
 
 SHOWN = 20  # rejected rows that are printed
 

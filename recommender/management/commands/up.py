@@ -194,7 +194,7 @@ class Command(BaseCommand):
     def encode_first(self) -> None:
         """Have the catalogue encoded once the first model serves; nobody waits for it."""
         from recommender import tasks
-        from recommender.services import encoding
+        from recommender.services.content import encoding
         from recommender.services.errors import EncodingActive
 
         if encoding.last_success() is None and encoding.due():

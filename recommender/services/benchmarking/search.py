@@ -28,7 +28,7 @@ from recommender.engine.index.exact import top_k
 from recommender.engine.options import Options, Progress
 from recommender.models import Category, Item
 from recommender.services.benchmarking.collections import Collection, Judgements
-from recommender.services.item_content import text
+from recommender.services.content.item_content import text
 from recommender.services.search import lexical, meaning, results
 from recommender.services.search.words import words
 
@@ -66,7 +66,7 @@ class Measured:
 
 
 class Documents:
-    """The vectors of documents, all of them looked at: what services/vectors gives for a catalogue."""
+    """The vectors of documents, all of them looked at: what services/content/vectors gives for a catalogue."""
 
     def __init__(self, ids: Sequence[str], matrix: NDArray[np.float32]) -> None:
         self.ids, self.matrix = list(ids), matrix

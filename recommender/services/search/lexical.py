@@ -95,6 +95,15 @@ def newest_row() -> int:
         return int(cursor.fetchone()[0] or 0)
 
 
+def count_after(row: int, at_most: int) -> int:
+    """How many rows of the index are newer, counted no further than `at_most`; ids have gaps, so they do not tell."""
+    with connection.cursor() as cursor:
+        table = _ROWS[connection.vendor]
+        sql = f"SELECT count(*) FROM (SELECT 1 FROM {table} WHERE id > %s LIMIT %s) AS newer"  # noqa: S608
+        cursor.execute(sql, [row, at_most])
+        return int(cursor.fetchone()[0])
+
+
 def rows_after(row: int, limit: int) -> list[tuple[int, str]]:
     """(id, item id) of the index's next rows, by rising id."""
     with connection.cursor() as cursor:

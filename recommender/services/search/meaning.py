@@ -8,7 +8,7 @@ from typing import Protocol
 import numpy as np
 from numpy.typing import NDArray
 
-from recommender.services import vectors
+from recommender.services.content import vectors
 from recommender.services.search.lexical import NO_MATCHES, Matches
 
 log = logging.getLogger(__name__)
@@ -22,7 +22,7 @@ SURE = 0.45  # cosine from which an item is offered though no word of the query 
 
 
 class Space(Protocol):
-    """What is asked of services/vectors here."""
+    """What is asked of services/content/vectors here."""
 
     def vectors(self, item_ids: Sequence[str], /) -> NDArray[np.float32]: ...
 

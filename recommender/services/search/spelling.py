@@ -121,13 +121,13 @@ def words() -> Words:
     try:
         newest = lexical.newest_row()
         known = _words
-        if known is None or known.seen > newest or newest - known.seen > AT_REQUEST:
+        if known is None or known.seen > newest or lexical.count_after(known.seen, AT_REQUEST + 1) > AT_REQUEST:
             stored = _stored()
             if stored.seen <= newest and (known is None or known.seen > newest or stored.seen > known.seen):
                 known = stored
             elif known is None or known.seen > newest:
                 known = NO_WORDS
-        if 0 < newest - known.seen <= AT_REQUESTS:
+        if 0 < lexical.count_after(known.seen, AT_REQUESTS + 1) <= AT_REQUESTS:
             known = _with_more(known, AT_REQUEST)
         _words, _looked = known, time.monotonic()
         return known

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from recommender.models import Category, Item
-from recommender.services import vectors
+from recommender.services.content import vectors
 from recommender.services.search import spelling
 
 

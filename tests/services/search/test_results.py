@@ -143,7 +143,7 @@ def test_an_encoder_that_fails_leaves_words(shelf, monkeypatch):
     def broken(modality):
         raise OSError("gone")
 
-    monkeypatch.setattr("recommender.services.vectors.space", broken)
+    monkeypatch.setattr("recommender.services.content.vectors.space", broken)
     assert ids("zola") == ["germinal"]
 
 

@@ -105,6 +105,13 @@ class TestTheShopsWords:
         assert (known.count("strasse"), known.count("lantern"), known.count("mine")) == (1, 1, 3)
         assert known.nearest("kastnr")[0] == "kästner"
 
+    def test_a_shop_that_is_small_after_much_came_and_went_needs_no_worker(self, db, monkeypatch):
+        monkeypatch.setattr(spelling, "AT_REQUESTS", 3)
+        for number in range(10):
+            Item.objects.create(id=f"item-{number}", title="Lantern")
+        Item.objects.exclude(pk="item-9").delete()
+        assert spelling.words().count("lantern") == 1
+
     @pytest.mark.parametrize("content", [b"", b"PK\x03\x04 cut", b"nonsense"])
     def test_a_damaged_file_is_passed_over_and_written_anew(self, shelf, content):
         conf().artifacts_dir.mkdir(parents=True)

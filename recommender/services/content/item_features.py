@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from recommender.engine.data.features import joined, marked, shared_words
 from recommender.models import Item, ItemVector
-from recommender.services import vectors
+from recommender.services.content import vectors
 
 CHUNK = 50_000  # items fetched at once
 FEW = 5_000  # items that are asked for by name; for more, the whole catalogue is read

@@ -23,8 +23,9 @@ from recommender.engine.encoders import Arrays, Opened, encoder, make_config, st
 from recommender.engine.errors import Cancelled, EndpointFailed, RecommenderError
 from recommender.engine.options import Options, Progress
 from recommender.models import Encoding, Item, ItemVector
-from recommender.services import content_artifacts, fine_tuning, item_content, jobs
-from recommender.services.item_vectors import Pass, Tally
+from recommender.services import jobs
+from recommender.services.content import content_artifacts, fine_tuning, item_content
+from recommender.services.content.item_vectors import Pass, Tally
 from recommender.services.run_monitor import RunMonitor
 
 log = logging.getLogger(__name__)

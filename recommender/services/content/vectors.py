@@ -23,7 +23,7 @@ from recommender.engine.data.ids import UNKNOWN
 from recommender.engine.encoders.store import IMPORTED, folder
 from recommender.engine.errors import RecommenderError
 from recommender.models import Encoding, ItemVector
-from recommender.services.spaces import ASKED_AT_ONCE, OPEN_AGAIN_AFTER_S, LazyEncoder, Space
+from recommender.services.content.spaces import ASKED_AT_ONCE, OPEN_AGAIN_AFTER_S, LazyEncoder, Space
 
 log = logging.getLogger(__name__)
 

@@ -10,7 +10,7 @@ from django.db.models import QuerySet
 from recommender.conf import conf
 from recommender.engine.encoders.store import IMPORTED
 from recommender.models import Encoding, ItemVector
-from recommender.services import encoding, vectors
+from recommender.services.content import encoding, vectors
 
 LABELS = {"text": "Words", "image": "Pictures", "audio": "Sounds"}
 MOST_COUNTED = 10_000  # refused items; more is said as "10,000+"

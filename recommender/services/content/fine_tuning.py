@@ -12,7 +12,7 @@ from recommender.engine.encoders import Arrays, make_config
 from recommender.engine.errors import NoData
 from recommender.engine.options import Options
 from recommender.models import Item
-from recommender.services import item_content
+from recommender.services.content import item_content
 from recommender.services.errors import InvalidInput
 
 TUNERS = {"text": ("minilm",), "image": ("contrastive",)}

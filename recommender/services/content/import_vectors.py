@@ -15,9 +15,9 @@ from numpy.typing import NDArray
 
 from recommender.engine.encoders.store import IMPORTED
 from recommender.models import Item, ItemVector
+from recommender.services.content.item_vectors import as_bytes, save
+from recommender.services.content.vector_files import Row
 from recommender.services.errors import InvalidInput
-from recommender.services.item_vectors import as_bytes, save
-from recommender.services.vector_files import Row
 
 NAME = re.compile(r"[a-z0-9][a-z0-9._-]{0,59}")
 LENGTHS = (2, 4096)  # numbers of a vector

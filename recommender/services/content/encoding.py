@@ -12,8 +12,9 @@ from recommender.conf import conf
 from recommender.engine import artifact
 from recommender.engine.encoders import store
 from recommender.models import Encoding, Item, ItemVector
-from recommender.services import content_artifacts, fine_tuning, jobs, vectors
-from recommender.services.encoding_work import MARGIN, STAGES, Work
+from recommender.services import jobs
+from recommender.services.content import content_artifacts, fine_tuning, vectors
+from recommender.services.content.encoding_work import MARGIN, STAGES, Work
 from recommender.services.errors import EncodingActive, UnknownEncoding
 from recommender.services.run_monitor import RunMonitor
 

@@ -21,8 +21,8 @@ from recommender.engine.encoders.store import IMPORTED
 from recommender.engine.errors import EndpointFailed, Unreadable
 from recommender.engine.options import Progress
 from recommender.models import Encoding, Item, ItemVector
-from recommender.services import item_content
-from recommender.services.item_content import Source
+from recommender.services.content import item_content
+from recommender.services.content.item_content import Source
 
 log = logging.getLogger(__name__)
 

@@ -17,7 +17,7 @@ from recommender.engine.encoders.fusion import Fusion
 from recommender.engine.errors import NoData, RecommenderError
 from recommender.engine.options import Progress
 from recommender.models import Encoding, ItemVector
-from recommender.services import vectors
+from recommender.services.content import vectors
 
 PREFIX = "content-"
 REWRITE_AFTER, REWRITE_SHARE = 500, 0.02  # rows changed since: more than both, and the artifact is written anew
