@@ -335,7 +335,8 @@ def newest(
     title: str = reasons.NEW,
 ) -> Shelf:
     """What was added last: no judgement at all, so it serves where nothing is known yet."""
-    latest = catalogue.active_items(category).order_by("-added_at", "id").values_list("id", flat=True)
+    items = catalogue.active_items(category).filter(active__in=[True])  # SQLite uses no index for a bare "active"
+    latest = items.order_by("-added_at", "id").values_list("id", flat=True)
     found = list(latest[: _checked(n) * POOL + len(exclude)])
     entries = filled(found, [0.0] * len(found), n, exclude, reasons.NEW, category)
     return Shelf(name, title, "catalogue", None, entries)
