@@ -8,17 +8,16 @@ from django.contrib.admin.utils import unquote
 from django.core.exceptions import PermissionDenied
 from django.db import transaction
 from django.db.models import QuerySet
-from django.http import HttpRequest, HttpResponse, HttpResponseRedirect, JsonResponse
+from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
 from django.shortcuts import get_object_or_404
 from django.template.response import TemplateResponse
 from django.urls import URLPattern, path, reverse
-from django.utils import timezone
-from django.utils.formats import date_format
 from django.utils.html import format_html
 from django.utils.safestring import SafeString
 
 from recommender import tasks
 from recommender.admin import charts
+from recommender.admin.jobs import JobAdmin
 from recommender.admin.lists import SteadyList
 from recommender.admin.readonly import CappedPaginator, ReadOnly
 from recommender.models import Encoding
@@ -60,7 +59,7 @@ REASONS = {"changed": "what changed", "everything": "everything again", "tune": 
 
 
 @admin.register(Encoding)
-class EncodingAdmin(ReadOnly, SteadyList):
+class EncodingAdmin(ReadOnly, JobAdmin, SteadyList):
     change_list_template = "admin/recommender/encoding/change_list.html"
     list_display = ["number", "state", "what", "asked_by", "started"]
     list_filter = ["status"]
@@ -85,31 +84,10 @@ class EncodingAdmin(ReadOnly, SteadyList):
     def number(self, row: Encoding) -> str:
         return str(row.pk)
 
-    @admin.display(description="Status", ordering="status")
-    def state(self, row: Encoding) -> SafeString:
-        share = f" {console.percent(row.share_done)} %" if row.status == Encoding.Status.RUNNING else ""
-        return format_html('<span class="badge badge-{}">{}{}</span>', row.status, row.status, share)
-
     @admin.display(description="Items")
     def what(self, row: Encoding) -> str | SafeString:
         said = [_counted(modality, count) for modality, count in row.counts.items()]
         return format_html("{}", "; ".join(said)) if said else "–"
-
-    @admin.display(description="Asked for by", ordering="requested_by")
-    def asked_by(self, row: Encoding) -> SafeString:
-        if row.reason:
-            return format_html('{}<br><span class="quiet">{}</span>', row.requested_by or "–", row.reason)
-        return format_html("{}", row.requested_by or "–")
-
-    @admin.display(description="Started", ordering="started_at")
-    def started(self, row: Encoding) -> str | SafeString:
-        if row.started_at is None:
-            return "–"
-        at = date_format(timezone.localtime(row.started_at), "DATETIME_FORMAT")
-        if row.finished_at is None:
-            return at
-        took = console.span((row.finished_at - row.started_at).total_seconds())
-        return format_html('{}<br><span class="quiet">took {}</span>', at, took)
 
     def changelist_view(self, request: HttpRequest, extra_context: dict[str, Any] | None = None) -> HttpResponse:
         context = {"title": "Encodings", "content": content_state.state(), "tunable": fine_tuning.tunable()}
@@ -148,11 +126,7 @@ class EncodingAdmin(ReadOnly, SteadyList):
         return TemplateResponse(request, "admin/recommender/encoding/page.html", context)
 
     def progress_view(self, request: HttpRequest, encoding_id: int) -> HttpResponse:
-        """Its progress as JSON; its page asks every second."""
-        row = get_object_or_404(Encoding, pk=encoding_id)
-        if not self.has_view_permission(request, row):
-            raise PermissionDenied
-        return JsonResponse(console.progress(row))
+        return self.told_progress(request, get_object_or_404(Encoding, pk=encoding_id))
 
     def encode_view(self, request: HttpRequest) -> HttpResponse:
         if not request.user.has_perm("recommender.add_encoding"):
@@ -212,13 +186,7 @@ class EncodingAdmin(ReadOnly, SteadyList):
             title, label = f"Cancel encoding {row.pk}?", "Cancel the encoding"
             return self._confirm(request, title, label, lines, _page(row.pk), encoding=row, danger=True)
         row = encoding.cancel(row.pk)
-        if row.status == Encoding.Status.CANCELLED:
-            messages.success(request, f"Encoding {row.pk} is cancelled.")
-        elif row.is_active:
-            messages.success(request, f"Encoding {row.pk} was asked to stop; it does within seconds.")
-        else:
-            messages.warning(request, f"Encoding {row.pk} had already ended: {row.get_status_display()}.")
-        self.log_change(request, row, "Asked to cancel it.")
+        self.tell_cancelled(request, row)
         return HttpResponseRedirect(_page(row.pk))
 
     def _confirm(

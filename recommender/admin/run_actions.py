@@ -3,10 +3,10 @@
 from collections.abc import Callable
 from typing import Any
 
-from django.contrib import admin, messages
+from django.contrib import messages
 from django.core.exceptions import PermissionDenied
 from django.db import transaction
-from django.http import HttpRequest, HttpResponse, HttpResponseRedirect, JsonResponse
+from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
 from django.shortcuts import get_object_or_404
 from django.template.response import TemplateResponse
 from django.urls import URLPattern, path, reverse
@@ -14,9 +14,10 @@ from django.utils.html import format_html
 
 from recommender import tasks
 from recommender.admin.forms import ReasonForm, TrainForm
+from recommender.admin.jobs import JobAdmin
 from recommender.engine.errors import InvalidConfig, RecommenderError, UnknownName
 from recommender.models import Publication, Run
-from recommender.services import console, publishing, training
+from recommender.services import publishing, training
 from recommender.services.errors import RunActive
 
 NO_BROKER = (
@@ -24,7 +25,7 @@ NO_BROKER = (
 )
 
 
-class RunActions(admin.ModelAdmin):
+class RunActions(JobAdmin):
     """The doors of RunAdmin, apart from its list and page."""
 
     def get_urls(self) -> list[URLPattern]:
@@ -46,11 +47,7 @@ class RunActions(admin.ModelAdmin):
         return request.user.has_perm("recommender.change_run")
 
     def progress_view(self, request: HttpRequest, run_id: int) -> HttpResponse:
-        """The run's progress as JSON; its page asks every second."""
-        run = get_object_or_404(Run, pk=run_id)
-        if not self.has_view_permission(request, run):
-            raise PermissionDenied
-        return JsonResponse(console.progress(run))
+        return self.told_progress(request, get_object_or_404(Run, pk=run_id))
 
     def train_view(self, request: HttpRequest) -> HttpResponse:
         if not self.may_train(request):
@@ -92,13 +89,7 @@ class RunActions(admin.ModelAdmin):
             lines = ["It stops within seconds and leaves nothing behind. What is live stays live."]
             return self._confirm(request, f"Cancel run {run.pk}?", "Cancel the run", lines, run, danger=True)
         run = training.cancel(run.pk)
-        if run.status == Run.Status.CANCELLED:
-            messages.success(request, f"Run {run.pk} is cancelled.")
-        elif run.is_active:
-            messages.success(request, f"Run {run.pk} was asked to stop; it does within seconds.")
-        else:
-            messages.warning(request, f"Run {run.pk} had already ended: {run.get_status_display()}.")
-        self.log_change(request, run, "Asked to cancel it.")
+        self.tell_cancelled(request, run)
         return HttpResponseRedirect(_page(run.pk))
 
     def publish_view(self, request: HttpRequest, run_id: int) -> HttpResponse:

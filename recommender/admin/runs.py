@@ -9,8 +9,6 @@ from django.db.models import QuerySet, Subquery
 from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
 from django.template.response import TemplateResponse
 from django.urls import reverse
-from django.utils import timezone
-from django.utils.formats import date_format
 from django.utils.html import format_html
 from django.utils.safestring import SafeString
 
@@ -43,33 +41,6 @@ class RunAdmin(ReadOnly, RunActions, TuningPage, MapPage, SteadyList):
         if run.pk == getattr(run, "live_id", None):  # annotated by get_queryset
             return format_html('{} <span class="badge badge-live">live</span>', run.pk)
         return str(run.pk)
-
-    @admin.display(description="Status", ordering="status")
-    def state(self, run: Run) -> SafeString:
-        share = f" {console.percent(run.share_done)} %" if run.status == Run.Status.RUNNING else ""
-        return format_html(
-            '<span class="badge badge-{}" title="{}">{}{}</span>',
-            run.status,
-            run.get_status_display(),
-            run.status,
-            share,
-        )
-
-    @admin.display(description="Asked for by", ordering="requested_by")
-    def asked_by(self, run: Run) -> SafeString:
-        if run.reason:
-            return format_html('{}<br><span class="quiet">{}</span>', run.requested_by or "–", run.reason)
-        return format_html("{}", run.requested_by or "–")
-
-    @admin.display(description="Started", ordering="started_at")
-    def started(self, run: Run) -> str | SafeString:
-        if run.started_at is None:
-            return "–"
-        at = date_format(timezone.localtime(run.started_at), "DATETIME_FORMAT")
-        if run.finished_at is None:
-            return at
-        took = console.span((run.finished_at - run.started_at).total_seconds())
-        return format_html('{}<br><span class="quiet">took {}</span>', at, took)
 
     @admin.display(description="NDCG")
     def main_metric(self, run: Run) -> str | SafeString:

@@ -24,7 +24,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from recommender.engine import metrics
-from recommender.engine.encoders import Arrays
+from recommender.engine.encoders import Arrays, partners
 from recommender.engine.encoders.settings import check
 from recommender.engine.encoders.text import bert_files, minilm
 from recommender.engine.encoders.text.bert_files import BertFiles
@@ -256,13 +256,7 @@ class Known:
     def judged(self, vectors: NDArray[np.float32], part: slice) -> tuple[float, float]:
         """Mean NDCG@10 and Recall@10 of a part of the held texts' partners among the candidates. `vectors` (R, D), of
         length 1."""
-        held, partners = self.held[part], self.wanted[part]
-        near = vectors[held] @ vectors[self.candidates].T
-        near[held[:, None] == self.candidates] = -np.inf
-        best = self.candidates[np.argsort(-near, axis=1, kind="stable")[:, :K]]
-        hits = np.stack([np.isin(row, wanted) for row, wanted in zip(best, partners, strict=True)])
-        relevant = np.array([len(wanted) for wanted in partners])
-        hits = np.pad(hits, ((0, 0), (0, K - hits.shape[1])))
+        hits, relevant = partners.hits(vectors, self.held[part], self.candidates, self.wanted[part], K)
         return float(metrics.ndcg(hits, relevant, K).mean()), float(metrics.recall(hits, relevant, K).mean())
 
 

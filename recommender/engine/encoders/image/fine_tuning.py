@@ -19,7 +19,7 @@ from torch import Tensor
 from torch.nn import functional
 
 from recommender.engine import metrics
-from recommender.engine.encoders import Arrays, Picture
+from recommender.engine.encoders import Arrays, Picture, partners
 from recommender.engine.encoders.image import looks
 from recommender.engine.encoders.image.contrastive import ContrastiveConfig, Head, parts, vectors
 from recommender.engine.encoders.image.learning import HeadModule, fingerprint
@@ -193,11 +193,8 @@ class _Split:
 
     def ndcg(self, vectors: NDArray[np.float32], rows: NDArray[np.int64]) -> float:
         """Mean NDCG@K of these pictures' partners among the candidates."""
-        cosines = vectors[rows] @ vectors[self.candidates].T
-        cosines[rows[:, None] == self.candidates] = -np.inf
-        best = self.candidates[np.argsort(-cosines, axis=1, kind="stable")[:, :K]]
-        hits = np.stack([np.isin(shown, self.partners[int(row)]) for shown, row in zip(best, rows, strict=True)])
-        relevant = np.array([len(self.partners[int(row)]) for row in rows], dtype=np.int64)
+        wanted = [self.partners[int(row)] for row in rows]
+        hits, relevant = partners.hits(vectors, rows, self.candidates, wanted, K)
         return float(metrics.ndcg(hits, relevant, K).mean())
 
 

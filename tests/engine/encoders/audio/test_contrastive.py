@@ -8,30 +8,19 @@ from recommender.engine.encoders import make_config
 from recommender.engine.encoders.audio.contrastive import ContrastiveConfig, ContrastiveEncoder
 from recommender.engine.errors import InvalidConfig, NoData
 from recommender.engine.options import Options
-from tests.contracts.encoder import EncoderContract
+from tests.engine.encoders.audio.contract import AudioContract
 from tests.engine.encoders.audio.sounds import SILENT, VARIED, glide, worlds
 
 TINY: dict[str, Any] = {"width": 4, "depth": 2, "steps": 4, "batch": 8, "projection": 8}
 
 
-class TestContrastive(EncoderContract):
-    modality = "audio"
+class TestContrastive(AudioContract):
     name = "contrastive"
 
     @pytest.fixture(scope="class")
     @classmethod
     def config(cls) -> dict[str, Any]:
         return TINY
-
-    @pytest.fixture(scope="class")
-    @classmethod
-    def inputs(cls) -> list[np.ndarray]:
-        return VARIED
-
-    @pytest.fixture(scope="class")
-    @classmethod
-    def silent(cls) -> list[np.ndarray]:
-        return SILENT
 
 
 def found(sounds: list[Sound], words: np.ndarray, voices: np.ndarray, **settings: Any) -> float:

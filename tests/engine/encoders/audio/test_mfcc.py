@@ -5,23 +5,12 @@ from recommender.engine.encoders import encoder, make_config
 from recommender.engine.encoders.audio.mfcc import MfccConfig, MfccEncoder
 from recommender.engine.errors import InvalidConfig
 from recommender.engine.options import Options
-from tests.contracts.encoder import EncoderContract
-from tests.engine.encoders.audio.sounds import SILENT, VARIED, worlds
+from tests.engine.encoders.audio.contract import AudioContract
+from tests.engine.encoders.audio.sounds import VARIED, worlds
 
 
-class TestMfcc(EncoderContract):
-    modality = "audio"
+class TestMfcc(AudioContract):
     name = "mfcc"
-
-    @pytest.fixture(scope="class")
-    @classmethod
-    def inputs(cls) -> list[np.ndarray]:
-        return VARIED
-
-    @pytest.fixture(scope="class")
-    @classmethod
-    def silent(cls) -> list[np.ndarray]:
-        return SILENT
 
 
 def test_a_word_is_nearest_to_itself_in_another_voice() -> None:

@@ -7,8 +7,8 @@ import pytest
 from recommender.engine.encoders.audio.wav2vec import Wav2vecConfig, Wav2vecEncoder
 from recommender.engine.errors import InvalidConfig, ModelMissing
 from recommender.engine.options import Options
-from tests.contracts.encoder import EncoderContract
-from tests.engine.encoders.audio.sounds import SILENT, VARIED
+from tests.engine.encoders.audio.contract import AudioContract
+from tests.engine.encoders.audio.sounds import VARIED
 
 
 def tiny(folder: Path, rate: int = 16_000, normalized: bool = True, **settings: Any) -> str:
@@ -32,24 +32,13 @@ def model(tmp_path_factory: pytest.TempPathFactory) -> str:
     return tiny(tmp_path_factory.mktemp("wav2vec"))
 
 
-class TestWav2vec(EncoderContract):
-    modality = "audio"
+class TestWav2vec(AudioContract):
     name = "wav2vec"
 
     @pytest.fixture(scope="class")
     @classmethod
     def config(cls, model: str) -> dict[str, Any]:
         return {"model": model, "piece_s": 2.0, "layer": 1}
-
-    @pytest.fixture(scope="class")
-    @classmethod
-    def inputs(cls) -> list[np.ndarray]:
-        return VARIED
-
-    @pytest.fixture(scope="class")
-    @classmethod
-    def silent(cls) -> list[np.ndarray]:
-        return SILENT
 
 
 @pytest.mark.parametrize("layer", [-1, 0, 1])
