@@ -124,7 +124,7 @@ class Interactions:
     def shape(self) -> tuple[int, int]:
         return len(self.users), len(self.items)
 
-    @property
+    @cached_property
     def timed(self) -> bool:
         """Whether times tell what came first; where all are equal, they do not."""
         return bool(len(self)) and bool(self.times.min() < self.times.max())
