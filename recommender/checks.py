@@ -3,6 +3,7 @@
 import os
 from typing import Any
 
+from django.conf import settings
 from django.core.checks import CheckMessage, Error, register
 from django.core.exceptions import ImproperlyConfigured
 
@@ -47,6 +48,11 @@ def recommender_settings(app_configs: Any, **kwargs: Any) -> list[CheckMessage]:
         values.language_model  # noqa: B018  built to be checked
     except RecommenderError as error:
         found.append(Error(str(error), hint="Mend ASSISTANT; see docs/assistant.md.", id="recommender.E020"))
+    try:
+        values.screened  # noqa: B018  built to be checked
+    except RecommenderError as error:
+        found.append(Error(str(error), hint="Mend SCREENING; see docs/screening.md.", id="recommender.E021"))
+    found += _guard(values)
     directory = values.artifacts_dir
     while not directory.exists():
         directory = directory.parent
@@ -54,6 +60,26 @@ def recommender_settings(app_configs: Any, **kwargs: Any) -> list[CheckMessage]:
         found.append(
             Error(f"{values.artifacts_dir} cannot be written.", hint="Set RECSITE_VAR.", id="recommender.E007")
         )
+    return found
+
+
+def _guard(values: Conf) -> list[CheckMessage]:
+    found: list[CheckMessage] = []
+    try:
+        values.guarding  # noqa: B018  built to be checked
+    except RecommenderError as error:
+        found.append(Error(str(error), hint="Mend GUARD; see docs/guarding.md.", id="recommender.E031"))
+    try:
+        wanted = values.alerting
+    except RecommenderError as error:
+        return [*found, Error(str(error), hint="Mend ALERTS; see docs/guarding.md.", id="recommender.E032")]
+    if wanted.email and not settings.EMAIL_URL:
+        hint = "Set EMAIL_URL, such as smtp://user:password@mail.example:587."
+        found.append(Error("alerts: no mail can be sent.", hint=hint, id="recommender.E033"))
+    if wanted.webhook and len(os.environ.get(wanted.secret_variable, "")) < wanted.LEAST_SECRET:
+        text = f"alerts: {wanted.secret_variable} holds no secret to sign the webhook's messages with."
+        hint = f"Set {wanted.secret_variable} to {wanted.LEAST_SECRET} random characters or more."
+        found.append(Error(text, hint=hint, id="recommender.E034"))
     return found
 
 

@@ -9,7 +9,8 @@ from kombu.exceptions import OperationalError
 
 from recommender.services import opinions, training
 from recommender.services.content import encoding
-from recommender.services.errors import EncodingActive, RunActive
+from recommender.services.errors import EncodingActive, RunActive, ScreeningActive
+from recommender.services.screening import access_log, alerts, screenings
 from recommender.services.search import spelling
 
 log = logging.getLogger(__name__)
@@ -27,11 +28,26 @@ def encode(encoding_id: int) -> None:
     encoding.run(encoding_id, out_of_time=SoftTimeLimitExceeded)
 
 
+@shared_task(soft_time_limit=settings.TRAIN_TIME_LIMIT_S, time_limit=settings.TRAIN_TIME_LIMIT_S + 60)
+def screen(screening_id: int) -> None:
+    """Carry out a queued screening."""
+    screenings.run(screening_id, out_of_time=SoftTimeLimitExceeded)
+
+
 @shared_task
 def sweep() -> None:
-    """Wake workers for runs and encodings whose call or worker was lost; have items encoded that were just saved."""
+    """Wake workers for jobs whose call or worker was lost; ask for the encoding and the screening that are due."""
     for run_id in training.recover():
         wake(run_id)
+    for screening_id in screenings.recover():
+        wake_screening(screening_id)
+    if why := screenings.due():
+        try:
+            screening = screenings.request(requested_by="sweep", reason=why)
+        except ScreeningActive as error:
+            log.info("%s", error)
+        else:
+            wake_screening(screening.pk)
     for encoding_id in encoding.recover():
         wake_encoding(encoding_id)
     if encoding.due():
@@ -54,6 +70,18 @@ def judge() -> None:
 def learn_words() -> None:
     """Write down the shop's words, by which search mends misspelled ones, where many are new."""
     spelling.refresh()
+
+
+@shared_task
+def alert() -> None:
+    """Tell people of what detectors found since they were told last."""
+    alerts.send_due()
+
+
+@shared_task
+def prune() -> None:
+    """Delete from the access log what is older than the settings keep."""
+    access_log.prune()
 
 
 @shared_task
@@ -80,6 +108,14 @@ def wake_encoding(encoding_id: int) -> bool:
     if not _called(encode, encoding_id, f"encoding {encoding_id}"):
         return False
     encoding.enqueued(encoding_id)
+    return True
+
+
+def wake_screening(screening_id: int) -> bool:
+    """The same for a screening."""
+    if not _called(screen, screening_id, f"screening {screening_id}"):
+        return False
+    screenings.enqueued(screening_id)
     return True
 
 

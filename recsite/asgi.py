@@ -6,3 +6,7 @@ from django.core.asgi import get_asgi_application
 
 os.environ.setdefault("DJANGO_SETTINGS_MODULE", "recsite.settings")
 application = get_asgi_application()
+
+from recommender.services.screening import access_log  # noqa: E402  Django has to be set up first
+
+access_log.start()

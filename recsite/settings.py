@@ -8,6 +8,7 @@ import logging
 import os
 from pathlib import Path
 from typing import Any
+from urllib.parse import unquote, urlsplit
 
 import dj_database_url
 from celery.schedules import crontab
@@ -197,6 +198,7 @@ CELERY_TASK_ROUTES = {
     "recommender.tasks.train": {"queue": "train"},
     "recommender.tasks.judge": {"queue": "encode"},
     "recommender.tasks.learn_words": {"queue": "encode"},
+    "recommender.tasks.screen": {"queue": "encode"},
     "recommender.tasks.encode": {"queue": "encode"},  # so that a new item does not wait for a long training
 }
 CELERY_TASK_SOFT_TIME_LIMIT = 300
@@ -210,6 +212,8 @@ RETRAIN_AT = os.environ.get("RETRAIN_AT", "03:30")
 CELERY_BEAT_SCHEDULE = {
     "sweep": {"task": "recommender.tasks.sweep", "schedule": 15.0, "options": {"expires": 15}},
     "judge": {"task": "recommender.tasks.judge", "schedule": 60.0, "options": {"expires": 60}},
+    "alert": {"task": "recommender.tasks.alert", "schedule": 60.0, "options": {"expires": 60}},
+    "prune": {"task": "recommender.tasks.prune", "schedule": 3600.0, "options": {"expires": 3600}},
     "learn-words": {"task": "recommender.tasks.learn_words", "schedule": 300.0, "options": {"expires": 300}},
 }
 if RETRAIN_AT:
@@ -223,6 +227,32 @@ if RETRAIN_AT:
         "schedule": retrain_at,
         "options": {"expires": 3600},
     }
+
+# Counts of the rules in the request path. Bare, each process counts for itself; tests do so too.
+CACHES = {
+    "default": {"BACKEND": "recsite.cache.QuickRedis", "LOCATION": REDIS_URL, "KEY_PREFIX": "recsite"}
+    if os.environ.get("REDIS_URL")
+    else {"BACKEND": "django.core.cache.backends.locmem.LocMemCache", "OPTIONS": {"MAX_ENTRIES": 20_000}}
+}
+
+# Mail, for alerts. Nothing is sent until EMAIL_URL says how; `console:` prints it.
+EMAIL_URL = os.environ.get("EMAIL_URL", "")
+try:
+    mail = urlsplit(EMAIL_URL or "console:")
+    if mail.scheme not in ("smtp", "smtps", "console") or (mail.scheme != "console" and not mail.hostname):
+        raise ValueError
+    EMAIL_PORT = mail.port or (465 if mail.scheme == "smtps" else 587)
+except ValueError:  # its message may hold the password
+    raise SystemExit(
+        "EMAIL_URL cannot be read; write it as smtp://user:password@mail.example:587, smtps:// or console:."
+    ) from None
+EMAIL_BACKEND = f"django.core.mail.backends.{'console' if mail.scheme == 'console' else 'smtp'}.EmailBackend"
+EMAIL_HOST = mail.hostname or "localhost"
+EMAIL_HOST_USER, EMAIL_HOST_PASSWORD = unquote(mail.username or ""), unquote(mail.password or "")
+EMAIL_USE_SSL = mail.scheme == "smtps"
+EMAIL_USE_TLS = mail.scheme == "smtp" and "tls=0" not in mail.query
+EMAIL_TIMEOUT = 10  # seconds
+DEFAULT_FROM_EMAIL = os.environ.get("EMAIL_FROM") or "recsite@localhost"
 
 ENCODERS: dict[str, Any] = {
     "text": {"name": "minilm"},
@@ -238,6 +268,9 @@ RECOMMENDER = {
     "trainer_config": env_object("TRAINER_CONFIG"),
     "device": os.environ.get("DEVICE", "auto"),
     "assistant": env_object("ASSISTANT"),
+    "screening": env_object("SCREENING"),
+    "guard": env_object("GUARD"),
+    "alerts": env_object("ALERTS"),
     "index": os.environ.get("INDEX", "auto"),
     "threads": int(env_number("TRAIN_THREADS", os.cpu_count() or 1)),
     "half_life_days": env_number("HALF_LIFE_DAYS", 180),

@@ -11,6 +11,10 @@ from django.core.wsgi import get_wsgi_application
 os.environ.setdefault("DJANGO_SETTINGS_MODULE", "recsite.settings")
 django = get_wsgi_application()
 
+from recommender.services.screening import access_log  # noqa: E402  Django has to be set up first
+
+access_log.start()
+
 MOST_DRAINED = 32 * 1024 * 1024  # bytes of a refused body that are taken and thrown away
 BLOCK = 64 * 1024  # bytes at once
 

@@ -20,7 +20,12 @@ def _own_state(request: pytest.FixtureRequest) -> Iterator[None]:
         return
     settings = request.getfixturevalue("settings")
     tmp_path: Path = request.getfixturevalue("tmp_path")
-    settings.RECOMMENDER = {**settings.RECOMMENDER, "artifacts_dir": tmp_path / "artifacts", "encoders": ENCODERS}
+    settings.RECOMMENDER = {
+        **settings.RECOMMENDER,
+        "artifacts_dir": tmp_path / "artifacts",
+        "encoders": ENCODERS,
+        "screening": {"on": False},  # shops of tests do alike by design; tests of screening turn it on
+    }
     settings.MEDIA_ROOT = tmp_path / "media"
     # Tests need no hashed file names; the manifest is made by collectstatic, which `manage.py up` runs.
     settings.STORAGES = {
@@ -28,10 +33,16 @@ def _own_state(request: pytest.FixtureRequest) -> Iterator[None]:
         "staticfiles": {"BACKEND": "django.contrib.staticfiles.storage.StaticFilesStorage"},
     }
     settings.PASSWORD_HASHERS = ["django.contrib.auth.hashers.MD5PasswordHasher"]
+    from django.core.cache import cache
+
     from recommender.services import serving, shared_words
     from recommender.services.content import vectors
+    from recommender.services.screening import access_log, counters
     from recommender.services.search import spelling
 
+    cache.clear()
+    counters.forget()
+    access_log.forget()
     serving.forget()
     spelling.forget()
     vectors.forget()

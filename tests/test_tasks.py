@@ -71,7 +71,7 @@ def test_reviews_are_read_by_the_schedule(monkeypatch):
 
 
 def test_a_soft_time_limit_fails_the_run_with_a_reason(monkeypatch):
-    def too_long(row, monitor):
+    def too_long(row, monitor, out_of_time):
         raise SoftTimeLimitExceeded
 
     monkeypatch.setattr(training.RunMonitor, "_beat", lambda monitor: None)

@@ -13,12 +13,14 @@ from django.urls import URLPattern, path, reverse
 from django.utils.html import format_html
 
 from recommender import tasks
+from recommender.admin import run_screening
 from recommender.admin.forms import ReasonForm, TrainForm
 from recommender.admin.jobs import JobAdmin
 from recommender.engine.errors import InvalidConfig, RecommenderError, UnknownName
 from recommender.models import Publication, Run
 from recommender.services import publishing, training
 from recommender.services.errors import RunActive
+from recommender.services.screening import effects
 
 NO_BROKER = (
     "The broker (Redis) does not answer. Run {} is queued and waits: a worker is called once the broker is back."
@@ -36,6 +38,7 @@ class RunActions(JobAdmin):
             ("<int:run_id>/progress/", self.progress_view, "recommender_run_progress"),
             ("<int:run_id>/cancel/", self.cancel_view, "recommender_run_cancel"),
             ("<int:run_id>/publish/", self.publish_view, "recommender_run_publish"),
+            ("<int:run_id>/restore/", self.restore_view, "recommender_run_restore"),
         ]
         own = [path(route, self.admin_site.admin_view(view), name=name) for route, view, name in views]
         return own + super().get_urls()
@@ -45,6 +48,9 @@ class RunActions(JobAdmin):
 
     def may_change(self, request: HttpRequest) -> bool:
         return request.user.has_perm("recommender.change_run")
+
+    def may_restore(self, request: HttpRequest) -> bool:
+        return request.user.has_perm("recommender.change_verdict")
 
     def progress_view(self, request: HttpRequest, run_id: int) -> HttpResponse:
         return self.told_progress(request, get_object_or_404(Run, pk=run_id))
@@ -150,6 +156,28 @@ class RunActions(JobAdmin):
             live,
             danger=True,
         )
+
+    def restore_view(self, request: HttpRequest, run_id: int) -> HttpResponse:
+        """Release what the run left out by itself; the page first shows what that would change."""
+        if not self.may_restore(request):
+            raise PermissionDenied
+        run = get_object_or_404(Run, pk=run_id)
+        if request.method != "POST":
+            ids = effects.restorable(run)
+            if not ids:
+                messages.warning(request, "There is nothing to restore: it was decided since, or is no longer found.")
+                return HttpResponseRedirect(_page(run.pk))
+            return self._confirm(
+                request, f"Restore what run {run.pk} left out?", "Restore", run_screening.asked(ids), run, danger=True
+            )
+        try:
+            done = effects.restore(run, request.user)
+        except RecommenderError as error:
+            messages.warning(request, error.message)
+        else:
+            messages.success(request, run_screening.restored(request, done))
+            self.log_change(request, run, "Restored what it had left out.")
+        return HttpResponseRedirect(_page(run.pk))
 
     def _point(
         self,

@@ -12,7 +12,7 @@ from django.urls import reverse
 from django.utils.html import format_html
 from django.utils.safestring import SafeString
 
-from recommender.admin import charts
+from recommender.admin import charts, run_screening
 from recommender.admin.forms import TrainForm
 from recommender.admin.lists import SteadyList
 from recommender.admin.map import MapPage
@@ -83,6 +83,8 @@ class RunAdmin(ReadOnly, RunActions, TuningPage, MapPage, SteadyList):
             "plot": charts.interval_plot(found) if found else None,
             "stage_bars": charts.stage_bars(run.stages),
             "choice": _choice(run.metrics.get("choice")),
+            "screening": run_screening.section(run),
+            "can_restore": self.may_restore(request),
             "newcomers": _newcomers(run.metrics.get("newcomers")),
             "gate_notes": [reason for reason in run.gate.get("reasons", []) if reason not in sentences],
             # Lists, because a template reads `counts.items` as the number of items.

@@ -46,6 +46,12 @@ READ = needs(ApiKey.Scope.READ)
 ADMIN = needs(ApiKey.Scope.ADMIN)
 
 
+def sent_key(request: HttpRequest) -> str:
+    """The key that a request came with, valid or not."""
+    kind, _, token = request.headers.get("Authorization", "").partition(" ")
+    return (request.headers.get("X-API-Key") or (token if kind.lower() == "bearer" else "")).strip()
+
+
 def caller(request: HttpRequest) -> ApiKey:
     """The key that this request was let in with."""
     key = request.auth  # type: ignore[attr-defined]  # ninja puts there what `authenticate` returned

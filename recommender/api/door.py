@@ -16,8 +16,14 @@ from ninja.errors import HttpError
 from ninja.openapi.schema import OpenAPISchema
 
 from recommender.api import openapi, problems
+from recommender.api.auth import sent_key
 from recommender.api.bodies import LenientParser
+from recommender.models import Access
+from recommender.services import access
+from recommender.services.screening import access_log, clients, velocity
 
+OPEN = ("", "health", "docs", "openapi.json")  # asked by monitors and people, without a key
+FAILURES = (401, 403, 404)  # no key, the wrong one, or a guess at what there is
 UPLOADS = ("/search/photo", "/search/sound")
 View = Callable[..., HttpResponseBase]
 
@@ -33,24 +39,35 @@ class Api(NinjaAPI):
         patterns, app_name, namespace = super().urls
         for pattern in patterns:
             if pattern.callback is not None:
-                pattern.callback = self._guarded(pattern.callback)
+                pattern.callback = self._guarded(pattern.callback, str(pattern.pattern) in OPEN)
         return [*patterns, re_path(r"", self._guarded(missing))], app_name, namespace
 
     def get_openapi_schema(self, **where: Any) -> OpenAPISchema:
         return openapi.completed(super().get_openapi_schema(**where))
 
-    def _guarded(self, view: View) -> View:
-        """The view behind what every address shares: no endless body, and no error page that is not a problem."""
+    def _guarded(self, view: View, is_open: bool = False) -> View:
+        """The view behind what every address shares: no endless body, no haste, no error page that is not a problem."""
 
         @wraps(view)
         def guarded(request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponseBase:
+            key, client = sent_key(request), clients.client(request.META)
+            target = str(kwargs.get("item_id") or "")
+            response: HttpResponseBase
             try:
                 check_length(request)
+                target = target or request.GET.get("user_id") or request.GET.get("session_id") or ""
+                if not is_open:
+                    velocity.request(key, client, target)
                 response = view(request, *args, **kwargs)
             except Exception as error:
-                return self.on_exception(request, error)
+                response = self.on_exception(request, error)
             if isinstance(response, HttpResponseNotAllowed):
-                return problems.method_not_allowed(request, response["Allow"])
+                response = problems.method_not_allowed(request, response["Allow"])
+            if not is_open:
+                failed = response.status_code in FAILURES
+                access_log.note(Access.Door.API, access.prefix_of(key), client, failed, target)
+                if failed:
+                    velocity.failed(client)
             return response
 
         return csrf_exempt(guarded)  # no cookie is read here, so none can be abused

@@ -41,11 +41,13 @@ MEANING = {
     411: "The body came in chunks, without a Content-Length.",
     413: "The body is too large.",
     422: "Something in the request is not valid; the detail says what and how to mend it.",
+    429: "Too many requests in a short time, or too many that failed. Come back after Retry-After seconds.",
     500: "A fault on this side; the reference finds it in the log.",
     503: "The database does not answer, or too many ask for this at once. Send the same request again.",
 }
 HEADERS = {
     401: {"WWW-Authenticate": {"schema": {"type": "string"}}},
+    429: {"Retry-After": {"schema": {"type": "integer", "example": 30}}},
     503: {"Retry-After": {"schema": {"type": "integer", "example": RETRY_AFTER_S}}},
 }
 
@@ -64,7 +66,7 @@ def _declare_problems(operation: dict[str, Any]) -> None:
     own = {status for status, response in responses.items() if status >= 400 and "Problem" not in str(response)}
     possible = {status for status in responses if status >= 400} | {500, 503}
     if "security" in operation:
-        possible |= {401, 403}
+        possible |= {401, 403, 429}
     if operation["parameters"]:
         possible |= {400, 422}
     if "requestBody" in operation:

@@ -57,6 +57,7 @@ TABLE: dict[type[Exception], Kind] = {
     engine_errors.Unreadable: Kind(422, "unreadable"),
     service_errors.UploadTooLarge: Kind(413, "upload-too-large"),
     service_errors.NotPrepared: Kind(409, "not-prepared"),
+    service_errors.TooMany: Kind(429, "too-many-requests"),
     service_errors.Busy: Kind(503, "busy"),
     service_errors.Refused: Kind(409, "refused"),
     # What the web and the database raise.
@@ -99,7 +100,8 @@ def respond(request: HttpRequest, error: Exception) -> HttpResponse:
     if isinstance(error, RecommenderError):
         # Only what a client can act on; other context is for the log.
         members = {name: error.context[name] for name in ("run_id",) if name in error.context}
-        return problem(request, kind, error.detail, **members)
+        headers = {"Retry-After": str(error.retry_after_s)} if isinstance(error, service_errors.TooMany) else {}
+        return problem(request, kind, error.detail, headers=headers, **members)
     if isinstance(error, RequestDataTooBig):
         return problem(request, kind, str(error))
     if isinstance(error, Http404):

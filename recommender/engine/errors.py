@@ -30,6 +30,10 @@ class UnknownName(RecommenderError):
     """No such name is registered."""
 
 
+class Misfit(RecommenderError):
+    """These rows are not like those that were learned from."""
+
+
 class NotFinite(RecommenderError):
     """Training produced NaN or infinity."""
 

@@ -7,11 +7,15 @@ from recommender.models.content import Encoding, ItemVector
 from recommender.models.learning import Publication, Run
 from recommender.models.orders import CartLine, Order, OrderLine
 from recommender.models.people import Visitor
+from recommender.models.trust import Access, Alert, Decision, Screening, Verdict
 
 __all__ = [
+    "Access",
+    "Alert",
     "ApiKey",
     "CartLine",
     "Category",
+    "Decision",
     "Encoding",
     "Event",
     "Item",
@@ -22,5 +26,7 @@ __all__ = [
     "Publication",
     "Review",
     "Run",
+    "Screening",
+    "Verdict",
     "Visitor",
 ]

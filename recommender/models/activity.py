@@ -36,6 +36,7 @@ class Event(models.Model):
     run = models.ForeignKey(Run, null=True, blank=True, on_delete=models.SET_NULL, related_name="+", db_index=False)
     shelf = models.CharField(max_length=32, blank=True)
     position = models.PositiveSmallIntegerField(null=True, blank=True, help_text="Place on the shelf, from 1.")
+    flag = models.CharField(max_length=16, blank=True, default="", help_text="The rule that it broke as it came.")
 
     class Meta:
         indexes = [
@@ -60,6 +61,7 @@ class Review(models.Model):
     author_name = models.CharField(max_length=80, blank=True)
     created_at = models.DateTimeField(default=timezone.now)
     hidden = models.BooleanField(default=False, help_text="Hidden by staff; kept, not deleted.")
+    held = models.CharField(max_length=16, blank=True, default="", help_text="The rule that it broke; not shown yet.")
     # Computed in a worker, see services/opinions; emptied whenever the words change.
     sentiment = models.FloatField(null=True, blank=True, help_text="How surely its words praise: 0 to 1.")
     sentiment_at = models.DateTimeField(null=True, blank=True, help_text="When its words were judged.")

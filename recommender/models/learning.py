@@ -14,6 +14,7 @@ class Run(Job):
     options = models.JSONField(default=dict, blank=True, help_text="How it runs: seed, threads.")
 
     counts = models.JSONField(default=dict, blank=True, help_text="Events, users and items it learned from.")
+    screening = models.JSONField(default=dict, blank=True, help_text="What was left out or counted less, and why.")
     metrics = models.JSONField(default=dict, blank=True)
     gate = models.JSONField(default=dict, blank=True)
     artifact = models.CharField(max_length=300, blank=True, help_text="Folder under RECOMMENDER['artifacts_dir'].")

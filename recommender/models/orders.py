@@ -49,6 +49,9 @@ class Order(models.Model):
     email = models.EmailField(blank=True)
     address = models.TextField(blank=True)
     total = models.DecimalField(max_digits=12, decimal_places=2, default=Decimal(0))
+    client = models.CharField(max_length=64, blank=True, help_text="Network address it was placed from.")
+    payment = models.CharField(max_length=64, blank=True, help_text="What the payment provider calls the card.")
+    held = models.CharField(max_length=16, blank=True, default="", help_text="The rule that it broke; not sent yet.")
 
     class Meta:
         ordering = ["-placed_at"]

@@ -49,6 +49,11 @@ def authenticate(secret: str) -> ApiKey:
     return key
 
 
+def prefix_of(secret: str) -> str:
+    """What may be written down of something sent as a key: of a key its prefix, of anything else nothing."""
+    return secret[:PREFIX_LENGTH] if secret.startswith("rs_") else ""
+
+
 def require(key: ApiKey, scope: str) -> None:
     """Raises MissingScope. The admin scope includes the others."""
     if scope not in key.scopes and ApiKey.Scope.ADMIN not in key.scopes:

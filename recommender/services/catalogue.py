@@ -82,7 +82,7 @@ def some(item_ids: Sequence[str]) -> list[Item]:
 
 def rating(item_id: str) -> dict[str, Any]:
     """{count, mean, shares}: the reviews shown for an item; shares maps 5..1 stars to their part (0 to 1)."""
-    shown = Review.objects.filter(item_id=item_id, hidden=False)
+    shown = Review.objects.filter(item_id=item_id, hidden=False, held="")
     by_stars = dict(shown.values_list("stars").annotate(n=Count("id")).order_by())
     count = sum(by_stars.values())
     mean = sum(stars * n for stars, n in by_stars.items()) / count if count else None
@@ -92,7 +92,7 @@ def rating(item_id: str) -> dict[str, Any]:
 
 def mean_ratings(item_ids: Sequence[str]) -> dict[str, tuple[float, int]]:
     """{item id: (mean stars, number of reviews)} in one query, for the cards of a page."""
-    rows = Review.objects.filter(item_id__in=item_ids, hidden=False).values("item_id")
+    rows = Review.objects.filter(item_id__in=item_ids, hidden=False, held="").values("item_id")
     return {
         row["item_id"]: (row["mean"], row["n"]) for row in rows.annotate(mean=Avg("stars"), n=Count("id")).order_by()
     }

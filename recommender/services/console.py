@@ -1,5 +1,6 @@
 """What staff watch: how far a run is, which run serves, and what the shop recorded lately."""
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import date, datetime, time, timedelta
 from typing import Any
@@ -7,11 +8,12 @@ from typing import Any
 from django.utils import timezone
 
 from recommender.conf import conf
-from recommender.models import Encoding, Event, Item, Publication, Run, Visitor
+from recommender.models import Encoding, Event, Item, Publication, Run, Screening, Visitor
 from recommender.models.jobs import Job
 from recommender.services import publishing, serving, training
 from recommender.services.content import encoding_work
 from recommender.services.run_monitor import HEARTBEAT_S
+from recommender.services.screening import screenings
 
 STALE_AFTER_S = 5 * HEARTBEAT_S  # one late heartbeat is a busy database, five are a worker in trouble
 WAITS_LONG_S = 30.0  # a free worker takes a run at once; after this long there is none
@@ -78,11 +80,17 @@ def _stages(run: Job) -> list[dict[str, Any]]:
     seconds = {stage["stage"]: stage["seconds"] for stage in run.stages}
     here = "now" if run.status == Run.Status.RUNNING else "stopped"
     states = []
-    for name in encoding_work.STAGES if isinstance(run, Encoding) else training.STAGES:
+    for name in _stages_of(run):
         state = "done" if name in seconds else here if name == run.stage and run.status != Run.Status.QUEUED else "todo"
         took = span(seconds[name]) if name in seconds else ""
         states.append({"name": name, "label": name.capitalize(), "state": state, "took": took})
     return states
+
+
+def _stages_of(job: Job) -> Iterable[str]:
+    if isinstance(job, Encoding):
+        return encoding_work.STAGES
+    return screenings.STAGES if isinstance(job, Screening) else training.STAGES
 
 
 def _left_s(run: Job, elapsed_s: float | None) -> float | None:
@@ -110,7 +118,7 @@ def _time_left(run: Job, left_s: float | None) -> str:
 
 def _note(run: Job, now: datetime, age_s: float | None, stale: bool) -> tuple[str, bool]:
     """What staff should know of an active run, and whether it is a warning."""
-    kind, worker = _kind(run), "an encoding worker" if isinstance(run, Encoding) else "a training worker"
+    kind, worker = _kind(run), "a training worker" if isinstance(run, Run) else "an encoding worker"
     if run.status == Run.Status.QUEUED:
         if run.enqueued_at is None:
             return f"The broker has not taken the call for this {kind}. It waits until the broker answers.", True

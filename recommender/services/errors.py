@@ -39,6 +39,18 @@ class EncodingActive(Refused):
     """An encoding is already active."""
 
 
+class UnknownScreening(Refused):
+    """There is no such screening."""
+
+
+class ScreeningActive(Refused):
+    """A screening is already active."""
+
+
+class ScreeningOff(Refused):
+    """Screening is turned off by the settings."""
+
+
 class RunNotPublishable(Refused):
     """This run cannot be published."""
 
@@ -73,6 +85,14 @@ class UploadTooLarge(Refused):
 
 class Busy(Refused):
     """Too many ask for this at once."""
+
+
+class TooMany(Refused):
+    """Too many requests in a short time."""
+
+    @property
+    def retry_after_s(self) -> int:
+        return int(self.context.get("retry_after_s", 60))
 
 
 class NotPrepared(Refused):

@@ -31,12 +31,15 @@ class EventLog:
     values: NDArray[np.float64]
     times: NDArray[np.int64]
     sessions: NDArray[np.object_]
+    flagged: NDArray[np.bool_] | None = None
+    """Whether it broke a rule as it came; None where nothing did, or nobody looked."""
 
     def __len__(self) -> int:
         return len(self.times)
 
     def where(self, mask: NDArray[np.bool_]) -> "EventLog":
-        return EventLog(*(column[mask] for column in vars(self).values()))
+        kept = {name: column[mask] for name, column in vars(self).items() if column is not None}
+        return EventLog(**kept)
 
 
 class Microseconds(Func):
@@ -59,24 +62,33 @@ def read() -> EventLog:
     kinds = [kind for kind, weight in conf().weights.by_kind.items() if weight]
     # In order of recording, which is how they lie on disk; by time they would be fetched from all over it.
     events = Event.objects.filter(kind__in=kinds).order_by("id")
-    columns = events.values_list("visitor_id", "item_id", "kind", "session", "value", Microseconds("occurred_at"))
+    moment = Microseconds("occurred_at")
+    columns = events.values_list("visitor_id", "item_id", "kind", "session", "value", moment, "flag")
     rows = columns.iterator(chunk_size=CHUNK)
     texts: list[list[NDArray[np.object_]]] = [[], [], [], []]
     names: list[dict[str, str]] = [{}, {}, {}, {}]
-    values, microseconds = [], []
+    values, microseconds, flags = [], [], []
     while chunk := list(islice(rows, CHUNK)):
-        *named, value, moments = np.array(chunk, dtype=object).T
+        *named, value, moments, flag = np.array(chunk, dtype=object).T
         for parts, column, known in zip(texts, named, names, strict=True):
             parts.append(_shared(column, known))
         values.append(value.astype(np.float64))
         microseconds.append(moments.astype(np.int64))
+        flags.append(flag != "")
     if not values:
         raise NoData("Import a shop's events, seed the demo shop, or let visitors click first.")
     times = np.concatenate(microseconds)
     order = np.argsort(times, kind="stable")
     visitor_ids, item_ids, kind_column, sessions = (np.concatenate(parts)[order] for parts in texts)
+    flagged = np.concatenate(flags)[order]
     return EventLog(
-        visitor_ids, item_ids, kind_column, np.concatenate(values)[order], times[order] // 1_000_000, sessions
+        visitor_ids,
+        item_ids,
+        kind_column,
+        np.concatenate(values)[order],
+        times[order] // 1_000_000,
+        sessions,
+        flagged if flagged.any() else None,
     )
 
 
@@ -97,9 +109,11 @@ def without_repeats(log: EventLog) -> tuple[EventLog, int]:
     return log.where(~repeat), int(repeat.sum())
 
 
-def interactions(log: EventLog) -> Interactions:
-    """The log weighed by kind and by age at its last event, laid out by user and item."""
+def interactions(log: EventLog, trust: NDArray[np.float32] | None = None) -> Interactions:
+    """The log weighed by kind, by age at its last event and by trust (E,), laid out by user and item."""
     weights = weigh(log.kinds, log.values, log.times, int(log.times[-1]), conf().weights)
+    if trust is not None:
+        weights = weights * trust
     users, user_rows = Ids.factorize(log.visitor_ids)
     items, item_rows = Ids.factorize(log.item_ids)
     return Interactions.build(users, items, user_rows, item_rows, weights, log.times, _baskets(user_rows, log.sessions))

@@ -15,6 +15,7 @@ from recommender.models import Event, Item, Run, Visitor
 from recommender.models.ids import is_external_id
 from recommender.services import event_fields, people
 from recommender.services.errors import InvalidInput
+from recommender.services.screening import velocity
 
 MAX_BATCH = 1000  # events of one batch; about 250 kB of JSON
 MAX_CARDS = 100  # impressions of one beacon: more than any page shows
@@ -53,8 +54,9 @@ def record(
     source: Source = NO_SOURCE,
     event_id: uuid.UUID | None = None,
     occurred_at: datetime | None = None,
+    flag: str = "",
 ) -> bool:
-    """Record one event of the shop itself. False when `event_id` was already there."""
+    """Record one event of the shop itself. False when `event_id` was already there. `flag` is the rule it broke."""
     now = timezone.now()
     event = Event(
         event_id=event_id or uuid.uuid4(),
@@ -65,6 +67,7 @@ def record(
         occurred_at=occurred_at or now,
         received_at=now,
         session=session,
+        flag=flag,
         **asdict(source),
     )
     return _insert([event]) == 1
@@ -83,16 +86,16 @@ def source(rec: Any = None, run: Any = None, shelf: Any = None, at: Any = None) 
     return Source(rec_id, run_id, name, _small_number(at, event_fields.MAX_POSITION))
 
 
-def record_view(visitor_id: str, item: Item, found: Source) -> bool:
+def record_view(visitor_id: str, item: Item, found: Source, flag: str = "") -> bool:
     """Record that a visitor opened an item's page. False for the same page again within a few seconds."""
     visitor = people.ensure(visitor_id)
     again = Event.objects.filter(
         visitor=visitor, item=item, kind=Event.Kind.VIEW, occurred_at__gte=timezone.now() - SAME_VIEW
     )
-    return not again.exists() and record(visitor, item, Event.Kind.VIEW, source=found)
+    return not again.exists() and record(visitor, item, Event.Kind.VIEW, source=found, flag=flag)
 
 
-def record_impressions(visitor_id: str, cards: Any) -> int:
+def record_impressions(visitor_id: str, cards: Any, flag: str = "") -> int:
     """Record which cards a page really showed; returns how many were kept.
 
     `cards` comes from a browser: [{item, rec, run, shelf, at}, ...]. What does not fit is dropped.
@@ -118,6 +121,7 @@ def record_impressions(visitor_id: str, cards: Any) -> int:
                 item_id=card["item"],
                 occurred_at=now,
                 received_at=now,
+                flag=flag,
                 **asdict(replace(found, run_id=runs[run].run_id)),
             )
         )
@@ -165,6 +169,7 @@ def record_batch(rows: Sequence[Mapping[str, Any]]) -> BatchResult:
             result.duplicates += 1
         else:
             parsed[event.event_id] = event
+    velocity.posted(parsed.values())
     if parsed:
         with transaction.atomic():
             people.ensure_all({event.visitor_id for event in parsed.values()})

@@ -79,8 +79,10 @@ class Opinion:
 
 
 def of(item: Item) -> Opinion:
-    """From what is stored on the item's latest reviews; hidden ones have no say."""
-    rows = Review.objects.filter(item=item, hidden=False).values_list("pk", "stars", "sentiment", "points", "body")
+    """From what is stored on the item's latest reviews; those hidden or held have no say."""
+    rows = Review.objects.filter(item=item, hidden=False, held="").values_list(
+        "pk", "stars", "sentiment", "points", "body"
+    )
     own = set(item.title.casefold().split())
     counts = {"praise": 0, "mixed": 0, "blame": 0}
     said: dict[bool, dict[str, list[tuple[float, str, int, int]]]] = {True: {}, False: {}}
@@ -141,7 +143,7 @@ def learn(progress: Progress = no_progress, always: bool = False) -> str | None:
     It is where nothing was learned yet, where texts are encoded by another encoder than then, and where there are a
     fifth more reviews. Raises Cancelled as `progress` does.
     """
-    told = Review.objects.filter(hidden=False).exclude(body="")
+    told = Review.objects.filter(hidden=False, held="").exclude(body="")
     count, live = told.count(), _live()
     if live is not None and not always:
         same = live.manifest["encoder"] == _encoder_name()

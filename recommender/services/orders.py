@@ -16,6 +16,7 @@ from recommender.services import events
 from recommender.services.errors import CartProblem
 
 MAX_QUANTITY = CartLine.MAX_QUANTITY
+MAX_PAYMENT = Order._meta.get_field("payment").max_length or 64  # characters
 
 
 @dataclass(frozen=True)
@@ -43,7 +44,9 @@ def count(visitor_id: str | None) -> int:
 
 
 @transaction.atomic
-def add(visitor: Visitor, item: Item, quantity: int = 1, source: events.Source = events.NO_SOURCE) -> CartLine:
+def add(
+    visitor: Visitor, item: Item, quantity: int = 1, source: events.Source = events.NO_SOURCE, flag: str = ""
+) -> CartLine:
     """Put pieces into the cart and record it. Raises CartProblem when the item cannot be bought."""
     if not item.can_be_bought:
         raise CartProblem(f"{item.title} cannot be bought at the moment.")
@@ -56,7 +59,7 @@ def add(visitor: Visitor, item: Item, quantity: int = 1, source: events.Source =
         line.save(update_fields=["quantity"])
     else:
         line = CartLine.objects.create(visitor=visitor, item=item, quantity=quantity, source=_kept(source))
-    events.record(visitor, item, Event.Kind.CART, value=quantity, source=source)
+    events.record(visitor, item, Event.Kind.CART, value=quantity, source=source, flag=flag)
     return line
 
 
@@ -90,8 +93,11 @@ def put_back(visitor: Visitor, item: Item, quantity: int, source: events.Source)
 
 
 @transaction.atomic
-def place(visitor: Visitor, to: Address) -> Order:
+def place(visitor: Visitor, to: Address, *, client: str = "", payment: str = "", held: str = "") -> Order:
     """Turn the cart into an order: stock goes down, purchase events are recorded, the cart is emptied.
+
+    `client` is the network address to keep, `payment` what the payment provider calls the card, `held` the rule that
+    the order broke: it is placed all the same, and waits for staff.
 
     Raises CartProblem, naming the items, when the cart is empty or something sold out meanwhile; nothing changes then.
     """
@@ -110,7 +116,9 @@ def place(visitor: Visitor, to: Address) -> Order:
             problems.append(f"only {item.stock} of {item.title} are left")
     if problems:
         raise CartProblem(f"{'; '.join(problems)}. Change the cart and order again.")
-    order = Order.objects.create(id=new_order_id(), visitor=visitor, name=to.name, email=to.email, address=to.address)
+    order = Order(id=new_order_id(), visitor=visitor, name=to.name, email=to.email, address=to.address)
+    order.client, order.payment, order.held = client, payment[:MAX_PAYMENT], held
+    order.save(force_insert=True)
     for line in cart:
         item = items[line.item_id]
         assert item.price is not None
@@ -119,7 +127,9 @@ def place(visitor: Visitor, to: Address) -> Order:
         if item.stock is not None:
             item.stock -= line.quantity
             item.save(update_fields=["stock"])
-        events.record(visitor, item, Event.Kind.PURCHASE, value=line.quantity, session=order.id, source=source_of(line))
+        events.record(
+            visitor, item, Event.Kind.PURCHASE, value=line.quantity, session=order.id, source=source_of(line), flag=held
+        )
     order.save(update_fields=["total"])
     CartLine.objects.filter(pk__in=[line.pk for line in cart]).delete()
     return order
@@ -133,6 +143,15 @@ def placed(visitor_id: str) -> QuerySet[Order]:
 def placed_just_now(visitor_id: str) -> Order | None:
     """The order of the last minute: where a checkout form sent twice leads."""
     return Order.objects.filter(visitor_id=visitor_id, placed_at__gte=timezone.now() - timedelta(minutes=1)).first()
+
+
+@transaction.atomic
+def release(chosen: QuerySet[Order]) -> int:
+    """Let held orders go, and their purchases count as any others; returns how many."""
+    ids = list(chosen.exclude(held="").values_list("pk", flat=True))
+    bought = Event.objects.filter(kind=Event.Kind.PURCHASE, session__in=ids, visitor__orders__in=ids)
+    Event.objects.filter(pk__in=bought.exclude(flag="").values("pk")).update(flag="")
+    return Order.objects.filter(pk__in=ids).update(held="")
 
 
 def new_order_id() -> str:

@@ -24,11 +24,13 @@ from recommender.models import Run
 from recommender.services import clusters, event_log, jobs, newcomers, publishing
 from recommender.services.errors import RunActive, UnknownRun
 from recommender.services.run_monitor import RunMonitor
+from recommender.services.screening import training_stage
 
 log = logging.getLogger(__name__)
 
 STAGES = {
-    "load": 15, "clean": 5, "split": 2, "fit": 25, "evaluate": 15, "gate": 1, "refit": 25, "newcomers": 6, "write": 12,
+    "load": 15, "clean": 5, "screening": 15, "split": 2, "fit": 25, "evaluate": 15, "gate": 1, "refit": 25,
+    "newcomers": 6, "write": 12,
 }  # fmt: skip
 """The stages in order, with their usual part of the time."""
 METRIC_KS = (10, 20)  # lengths of the lists that are judged; the first decides at the gate
@@ -113,7 +115,7 @@ def run(run_id: int, out_of_time: jobs.OutOfTime = ()) -> Run | None:
     def work() -> str:
         artifact.sweep_aside(conf().artifacts_dir)
         with RunMonitor(row, STAGES) as monitor:
-            passed = _learn(row, monitor)
+            passed = _learn(row, monitor, out_of_time)
         return Run.Status.SUCCEEDED if passed else Run.Status.REFUSED
 
     if jobs.carry_out(row, work, out_of_time, "It took longer than it may: raise TRAIN_TIME_LIMIT_S, or learn less."):
@@ -146,7 +148,7 @@ def _follow_up(row: Run) -> None:
     publishing.sweep_artifacts()
 
 
-def _learn(row: Run, monitor: RunMonitor) -> bool:
+def _learn(row: Run, monitor: RunMonitor, out_of_time: jobs.OutOfTime) -> bool:
     """From events to an artifact on disk; returns the gate's verdict."""
     config = make_config(row.trainer, row.config)
     options = Options(
@@ -158,11 +160,15 @@ def _learn(row: Run, monitor: RunMonitor) -> bool:
     with monitor.stage("load"):
         read = event_log.read()
     with monitor.stage("clean"):
-        kept, repeats = event_log.without_repeats(read)
-        data = event_log.described(event_log.interactions(kept))
+        single, repeats = event_log.without_repeats(read)
+    with monitor.stage("screening"):
+        kept, trust = training_stage.screened(row, single, options, out_of_time)
+        data = event_log.described(event_log.interactions(kept, trust))
     users, items = data.shape
     row.counts = {"events": len(read), "repeats": repeats, "learned": len(kept), "users": users, "items": items}
-    monitor.save("counts")
+    if len(kept) < len(single):
+        row.counts["left_out"] = len(single) - len(kept)
+    monitor.save("counts", "screening")
     with monitor.stage("split"):
         train, test, cutoff = share_split(data, conf().test_share)
         if not (train.weights > 0).any():  # a handful of events: nothing to spare for a test

@@ -15,6 +15,9 @@ from django.utils.cache import patch_cache_control
 
 from recommender.models import Visitor
 from recommender.services import people
+from recommender.services.errors import TooMany
+from recommender.services.screening import clients
+from recommender.storefront.views.faults import too_many
 
 COOKIE = "visitor"
 COOKIE_AGE_S = 365 * 24 * 3600
@@ -55,6 +58,20 @@ class VisitorMiddleware:
                 name = guest(request).id
                 response.set_cookie(COOKIE, name, COOKIE_AGE_S, httponly=True, samesite="Lax", secure=settings.HTTPS)
         return response
+
+    def process_exception(self, request: HttpRequest, error: Exception) -> HttpResponseBase | None:
+        """A limit is no fault: the page says when to come back."""
+        return too_many(error) if isinstance(error, TooMany) else None
+
+
+def client(request: HttpRequest) -> str:
+    """The network address of the browser; empty where it cannot be known."""
+    return clients.client(request.META)
+
+
+def counted_id(request: HttpRequest) -> str:
+    """Whom to count what happens for; empty for a browser that came without a cookie, who would be new each time."""
+    return "" if guest(request).is_new and not request.user.is_authenticated else visitor_id(request)
 
 
 def visitor_id(request: HttpRequest) -> str:

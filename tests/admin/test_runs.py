@@ -193,7 +193,7 @@ def test_progress_is_json(console: Client, running: Run) -> None:
     assert not told["stale"]
     assert told["time_left"] == "about 2 min left"  # 40 s for a quarter
     states = {stage["name"]: stage["state"] for stage in told["stages"]}
-    assert list(states)[:3] == ["load", "clean", "split"]
+    assert list(states)[:4] == ["load", "clean", "screening", "split"]
     assert (states["load"], states["clean"], states["split"]) == ("done", "now", "todo")
     assert told["stages"][0]["took"] == "12 s"
 

@@ -17,12 +17,17 @@ from recommender.services.benchmarking.processes import Limits
 
 BENCHMARKS = {
     "accuracy": "recommender.management.benchmarks.accuracy.BENCHMARK",
+    "anomaly": "recommender.management.benchmarks.anomaly.BENCHMARK",
     "cold": "recommender.management.benchmarks.cold.BENCHMARK",
+    "damage": "recommender.management.benchmarks.damage.BENCHMARK",
     "encoders": "recommender.management.benchmarks.encoders.BENCHMARK",
+    "intrusions": "recommender.management.benchmarks.intrusions.BENCHMARK",
     "retrieval": "recommender.management.benchmarks.retrieval.BENCHMARK",
     "scale": "recommender.management.benchmarks.scale.BENCHMARK",
+    "screening": "recommender.management.benchmarks.screening.BENCHMARK",
     "search": "recommender.management.benchmarks.search.BENCHMARK",
     "sentiment": "recommender.management.benchmarks.sentiment.BENCHMARK",
+    "shilling": "recommender.management.benchmarks.shilling.BENCHMARK",
 }
 
 

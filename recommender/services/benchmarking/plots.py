@@ -1,9 +1,10 @@
 """Plots of what was measured, on a white card, so that they can be read on light and dark pages alike."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from itertools import cycle
 from pathlib import Path
+from statistics import mean
 from typing import Any
 
 from recommender.engine.errors import RecommenderError
@@ -101,6 +102,38 @@ def scale(path: Path, measured: Sequence[Measured], title: str, clock: str = "wa
         axes.set_ylabel(label)
         axes.legend(frameon=False, fontsize=8, loc="upper center", bbox_to_anchor=(0.5, -0.14), ncols=2)
     panels[0].set_title(title, loc="left", fontsize=11)
+    _save(figure, path)
+
+
+def detectors(path: Path, found: Mapping[str, tuple[bool, Sequence[float]]], title: str) -> None:
+    """Each detector's AUROC on every set as dots, and their mean; `found` says by name whether it is a peer."""
+    figure, (axes,) = _figure(1, (8.5, 1.2 + 0.36 * len(found)))
+    ordered = sorted((name for name in found if found[name][1]), key=lambda name: mean(found[name][1]))
+    for height, name in enumerate(ordered):
+        peer, values = found[name]
+        colour = PEERS if peer else OURS
+        axes.scatter([100 * value for value in values], [height] * len(values), s=14, color=colour, alpha=0.35)
+        axes.scatter([100 * mean(values)], [height], s=70, marker="D" if peer else "o", color=colour)
+        axes.annotate(f"{100 * mean(values):.1f}", (1.01, height), xycoords=("axes fraction", "data"), va="center")
+    axes.set_yticks(range(len(ordered)), ordered)
+    axes.set_xlabel("AUROC, percent: one dot a set, the mean large")
+    axes.set_title(title, loc="left", fontsize=11)
+    _save(figure, path)
+
+
+def damage(path: Path, found: Mapping[str, Sequence[tuple[str, float, float]]], title: str) -> None:
+    """By trainer, a panel: what each kind of attack gains without and with the defence."""
+    figure, panels = _figure(len(found), (6.0 * len(found), 4.2))
+    for axes, (name, own) in zip(panels, found.items(), strict=True):
+        places = range(len(own))
+        for shift, part, colour, label in ((0.2, 1, PEERS, "without the defence"), (-0.2, 2, OURS, "with it")):
+            axes.barh(
+                [place + shift for place in places], [100 * one[part] for one in own], 0.38, color=colour, label=label
+            )
+        axes.set_yticks(list(places), [one[0] for one in own])
+        axes.set_xlabel("attacker's gain, % of the real users")
+        axes.set_title(f"{title}: {name}", loc="left", fontsize=11)
+        axes.legend(frameon=False)
     _save(figure, path)
 
 

@@ -4,7 +4,7 @@ import multiprocessing
 import signal
 import time
 import traceback
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from multiprocessing.connection import Connection
 from pathlib import Path
@@ -65,13 +65,16 @@ def here(work: Callable[..., T], *args: Any, watch: Watch, limits: Limits = NO_L
     return refusing(work, watch, *args)
 
 
-def apart(work: Callable[..., T], *args: Any, watch: Watch, limits: Limits = NO_LIMITS) -> T | Refusal:
+def apart(
+    work: Callable[..., T], *args: Any, watch: Watch, limits: Limits = NO_LIMITS, preload: Sequence[str] = ()
+) -> T | Refusal:
     """`work(watch, *args)` in a process of its own: its value, or why there is none. `work` is a module's function.
 
-    The process is forked from a server that has imported NumPy and SciPy, and whatever else it needs is its own.
+    The process is forked from a server that has imported NumPy and SciPy, and whatever else it needs is its own;
+    `preload` are more modules for the server to import, where many short works need them: the first call says which.
     """
     context = multiprocessing.get_context("forkserver")
-    context.set_forkserver_preload(PRELOADED)
+    context.set_forkserver_preload([*PRELOADED, *preload])
     ours, theirs = context.Pipe()
     process = context.Process(target=_child, args=(theirs, work, args), daemon=True)
     process.start()

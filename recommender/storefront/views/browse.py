@@ -14,9 +14,10 @@ from django.views.decorators.http import require_POST, require_safe
 from recommender.models import Category
 from recommender.services import catalogue, events
 from recommender.services.errors import UnknownCategory
+from recommender.services.screening import velocity
 from recommender.storefront import shelves
 from recommender.storefront.context import departments
-from recommender.storefront.visitor import guest, visitor_id
+from recommender.storefront.visitor import counted_id, guest, visitor_id
 
 log = logging.getLogger(__name__)
 
@@ -81,8 +82,9 @@ def beacon(request: HttpRequest) -> HttpResponse:
         cards = []
     # Without a cookie every beacon would be a visitor of its own.
     if not guest(request).is_new or request.user.is_authenticated:
+        flag = velocity.cards(counted_id(request), min(len(cards), events.MAX_CARDS) if isinstance(cards, list) else 0)
         try:
-            events.record_impressions(visitor_id(request), cards)
+            events.record_impressions(visitor_id(request), cards, flag)
         except DatabaseError as error:
             log.warning("The impressions of one page could not be recorded: %s", error)
     return HttpResponse(status=204)

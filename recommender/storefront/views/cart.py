@@ -11,10 +11,11 @@ from django.views.decorators.http import require_http_methods, require_POST, req
 from recommender.models import CartLine
 from recommender.services import catalogue, orders
 from recommender.services.errors import CartProblem
+from recommender.services.screening import clients, velocity
 from recommender.storefront import shelves, sources
 from recommender.storefront.forms import CheckoutForm, LineForm, QuantityForm
 from recommender.storefront.views.item import wanted
-from recommender.storefront.visitor import visitor, visitor_id
+from recommender.storefront.visitor import client, counted_id, visitor, visitor_id
 
 
 @require_safe
@@ -42,8 +43,9 @@ def add(request: HttpRequest, item_id: str) -> HttpResponse:
         messages.error(request, f"Choose a whole number from 1 to {orders.MAX_QUANTITY}.")
         return redirect("storefront:item", item.pk)
     quantity = form.cleaned_data["quantity"]
+    flag = velocity.cart(counted_id(request), client(request))
     try:
-        orders.add(visitor(request), item, quantity, sources.read(request.POST))
+        orders.add(visitor(request), item, quantity, sources.read(request.POST), flag)
     except CartProblem as problem:
         messages.error(request, problem.detail)
     else:
@@ -97,8 +99,10 @@ def checkout(request: HttpRequest) -> HttpResponse:
         return redirect("storefront:order", placed.pk) if placed else redirect("storefront:cart")
     form = CheckoutForm(request.POST or None, initial=_known(request))
     if request.method == "POST" and form.is_valid():
+        to, where = form.to(), client(request)
+        held = velocity.order(counted_id(request), where, to.address)
         try:
-            order = orders.place(visitor(request), form.to())
+            order = orders.place(visitor(request), to, client=clients.kept(where), held=held)
         except CartProblem as problem:
             messages.error(request, problem.detail)
             return redirect("storefront:cart")

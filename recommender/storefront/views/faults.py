@@ -7,9 +7,17 @@ from django.db import InterfaceError, OperationalError
 from django.http import HttpRequest, HttpResponse
 from django.template import loader
 
+from recommender.services.errors import TooMany
+
 log = logging.getLogger(__name__)
 
 RETRY_AFTER_S = 5
+
+
+def too_many(error: TooMany) -> HttpResponse:
+    """More than a shopper can do: 429, with when to come back. Costs no query."""
+    page = loader.get_template("429.html").render({"detail": error.detail})
+    return HttpResponse(page, status=429, headers={"Retry-After": str(error.retry_after_s)})
 
 
 def fault(request: HttpRequest) -> HttpResponse:

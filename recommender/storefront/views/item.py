@@ -16,9 +16,10 @@ from django.views.decorators.http import require_POST, require_safe
 from recommender.models import Event, Item
 from recommender.services import alike, catalogue, events, opinions, orders, reviews, serving
 from recommender.services.errors import InvalidInput, UnknownItem
+from recommender.services.screening import velocity
 from recommender.storefront import shelves, sources
 from recommender.storefront.forms import ReviewForm
-from recommender.storefront.visitor import is_a_look, visitor, visitor_id
+from recommender.storefront.visitor import client, counted_id, is_a_look, visitor, visitor_id
 
 log = logging.getLogger(__name__)
 
@@ -41,11 +42,13 @@ def wanted(item_id: str) -> Item:
 @require_safe
 @gzip_page
 def page(request: HttpRequest, item_id: str) -> HttpResponse:
+    look = is_a_look(request)
+    flag = velocity.look(counted_id(request) if look else "", client(request), item_id)
     item = wanted(item_id)
     source = sources.read(request.GET)
-    if is_a_look(request):
+    if look:
         try:
-            events.record_view(visitor_id(request), item, source)
+            events.record_view(visitor_id(request), item, source, flag)
         except DatabaseError as error:  # a page that cannot be counted is still a page
             log.warning("A view of %s could not be recorded: %s", item.pk, error)
     return _page(request, item, source)
@@ -56,9 +59,10 @@ def opinion(request: HttpRequest, item_id: str) -> HttpResponse:
     item = wanted(item_id)
     kind = request.POST.get("kind")
     if kind in (Event.Kind.LIKE, Event.Kind.DISLIKE):
+        flag = velocity.act(counted_id(request), client(request))
         me = visitor(request)
         if events.opinion(me.pk, item.pk) != kind:
-            events.record(me, item, kind, source=sources.read(request.POST))
+            events.record(me, item, kind, source=sources.read(request.POST), flag=flag)
         words = "We will show you more like this." if kind == Event.Kind.LIKE else "We will show you less like this."
         messages.success(request, f"Noted. {words}")
     return redirect("storefront:item", item.pk)
@@ -71,12 +75,14 @@ def review(request: HttpRequest, item_id: str) -> HttpResponse:
         return redirect_to_login(reverse("storefront:item", args=[item.pk]))
     form = ReviewForm(request.POST)
     if form.is_valid():
+        held = velocity.review(counted_id(request), client(request), item.pk)
         try:
-            reviews.write(visitor(request), item, **form.cleaned_data)
+            written = reviews.write(visitor(request), item, **form.cleaned_data, held=held)
         except InvalidInput as error:
             form.add_error(None, error.detail)
         else:
-            messages.success(request, "Thank you: your review is on the page.")
+            where = "will appear once it has been checked" if written.held else "is on the page"
+            messages.success(request, f"Thank you: your review {where}.")
             return redirect("storefront:item", item.pk)
     return _page(request, item, sources.read({}), form)
 

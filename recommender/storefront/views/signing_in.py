@@ -1,5 +1,7 @@
 """Accounts: registering, logging in and out. What the guest did comes along into the account."""
 
+from typing import Any
+
 from django.contrib import messages
 from django.contrib.auth import login, logout, views
 from django.contrib.auth.forms import AuthenticationForm, PasswordChangeForm
@@ -13,14 +15,22 @@ from django.utils.http import url_has_allowed_host_and_scheme
 from django.views.decorators.debug import sensitive_post_parameters
 from django.views.decorators.http import require_http_methods, require_POST
 
+from recommender.services.screening import log_ins, velocity
 from recommender.storefront.forms import LoginForm, PasswordForm, RegisterForm
-from recommender.storefront.visitor import renew_guest, welcome
+from recommender.storefront.visitor import client, renew_guest, welcome
 
 
 class LogIn(views.LoginView):
     template_name = "storefront/account/login.html"
     authentication_form = LoginForm
     redirect_authenticated_user = True
+
+    def post(self, request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponse:
+        one = log_ins.start(request.POST.get("username", ""), request.META, request.COOKIES)
+        response = super().post(request, *args, **kwargs)
+        if cookie := one.ended(well=response.status_code == 302):
+            response.set_cookie(**cookie)
+        return response
 
     def form_valid(self, form: AuthenticationForm) -> HttpResponse:
         moved = welcome(self.request, form.get_user())
@@ -46,6 +56,8 @@ def register(request: HttpRequest) -> HttpResponse:
     if request.user.is_authenticated:
         return redirect(target or "storefront:account")
     form = RegisterForm(request.POST or None)
+    if request.method == "POST":
+        velocity.account(client(request))
     if request.method == "POST" and form.is_valid() and (user := _made(form)):
         moved = welcome(request, user)
         login(request, user)
