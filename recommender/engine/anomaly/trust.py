@@ -1,7 +1,9 @@
 """How much of each event is learned, after what was found: 0 is left out, 1 counts in full.
 
 What is surely not honest (`quarantine_at` and above) is left out, what may not be (`weigh_down_at` and above) counts by
-the probability that it is. An event that several findings taint counts as the worst of them says.
+the probability that it is; what a suspect seems to push or sink is not learned from them at all, because that is what
+their events would be for, and because not every trainer knows weights. An event that several findings taint counts as
+the worst of them says.
 """
 
 from collections.abc import Mapping
@@ -33,8 +35,8 @@ def trust(
 ) -> NDArray[np.float32]:
     """Trust in each event, float32 (E,), for what was found by subject.
 
-    A profile taints all events of its visitor; other subjects those that they name by their places in `activity`, and
-    nothing where they name none.
+    A profile taints all events of its visitor, those on its targets wholly; other subjects taint what they name by its
+    places in `activity`, and nothing where they name none.
     """
     left = np.ones(len(activity), dtype=np.float32)
     for subject, one in found.items():
@@ -51,4 +53,18 @@ def trust(
             there = visitors != UNKNOWN
             np.minimum.at(by_visitor, visitors[there], keep[rows[there]])
             left = np.minimum(left, by_visitor[activity.visitor_rows])
+            left[_aimed_at(activity, one, rows[there], visitors[there])] = 0
     return left
+
+
+def _aimed_at(
+    activity: Activity, one: Found, rows: NDArray[np.int64], visitors: NDArray[np.int32]
+) -> NDArray[np.bool_]:
+    """(E,): what suspects did with their own targets."""
+    pairs = [
+        visitor * len(activity.items) + item
+        for row, visitor in zip(rows.tolist(), visitors.tolist(), strict=True)
+        for item in activity.items.rows(one.targets.get(row, ())).tolist()
+        if item != UNKNOWN
+    ]
+    return np.isin(activity.visitor_rows.astype(np.int64) * len(activity.items) + activity.item_rows, pairs)

@@ -248,7 +248,7 @@ def restorable(run: Run) -> list[int]:
     pks = run.screening.get("quarantined") or []
     found: list[int] = []
     for part in _parts([pk for pk in pks if isinstance(pk, int)]):
-        still = Verdict.objects.filter(pk__in=part, state=State.QUARANTINED, decided_at=None)
+        still = Verdict.objects.filter(pk__in=part, state__in=Verdict.WAITING, decided_at=None)
         found += still.values_list("pk", flat=True)
     return sorted(found)
 

@@ -1,8 +1,9 @@
 """What standing verdicts mean for each event of a log: trust, from 0 (left out) to 1 (counts in full).
 
 Quarantined and confirmed: left out. Open: counts by the probability that all is well. Released and lapsed: in full. A
-profile taints all that its visitor did, a session that visit, a review the visitor's rating of the item, an order its
-purchases; access taints no event. An event that broke a rule as it came counts half, until staff release its visitor.
+profile taints all that its visitor did, and wholly what it did with its targets; a session that visit, a review the
+visitor's rating of the item, an order its purchases; access taints no event. An event that broke a rule as it came
+counts half, until staff release its visitor.
 """
 
 from collections import defaultdict
@@ -41,6 +42,8 @@ class Standing:
     """Of a review."""
     span: tuple[int, int] | None = None
     """Unix seconds of a session's first and last event."""
+    targets: frozenset[str] = frozenset()
+    """Ids of the items that a suspected visitor seems to push or sink: they do not count for those at all."""
 
 
 @dataclass(frozen=True)
@@ -68,13 +71,15 @@ class Weighed:
         out, down = self.left_out, self.weighed_down
         found: dict[tuple[str, str], dict[str, Any]] = {}
         places = np.flatnonzero(self.trust < 1)
-        for verdict, count in zip(*np.unique(self.by[places], return_counts=True), strict=True):
+        pairs = np.stack((self.by[places], out[places]), axis=1)
+        for (verdict, wholly), count in zip(*np.unique(pairs, axis=0, return_counts=True), strict=True):
             one = self.verdicts[verdict] if verdict >= 0 else None
             key = (one.subject, one.kind) if one else ("event", "flagged")
-            empty = {"subject": key[0], "kind": key[1], "left_out": 0, "weighed_down": 0, "verdicts": 0}
+            empty = {"subject": key[0], "kind": key[1], "left_out": 0, "weighed_down": 0, "verdicts": set()}
             row = found.setdefault(key, empty)
-            row["left_out" if one and one.keep == 0 else "weighed_down"] += int(count)
-            row["verdicts"] += one is not None
+            row["left_out" if wholly else "weighed_down"] += int(count)
+            if one:
+                row["verdicts"].add(one.pk)
         return {
             "events": len(log),
             "left_out": int(out.sum()),
@@ -83,7 +88,10 @@ class Weighed:
                 "left_out": len(set(log.visitor_ids[out].tolist())),
                 "weighed_down": len(set(log.visitor_ids[down].tolist())),
             },
-            "by": sorted(found.values(), key=lambda row: -(row["left_out"] + row["weighed_down"])),
+            "by": sorted(
+                ({**row, "verdicts": len(row["verdicts"])} for row in found.values()),
+                key=lambda row: -(row["left_out"] + row["weighed_down"]),
+            ),
             # Also those whose events another leaves out as well: restoring has to release both.
             "quarantined": sorted(one.pk for one in self.verdicts if one.keep == 0 and not one.decided),
         }
@@ -150,6 +158,7 @@ def described(rows: list[Verdict]) -> list[Standing]:
                 decided=row.decided_at is not None or row.state == State.CONFIRMED,
                 item_id=item_id,
                 span=_span(row.evidence) if row.subject == Subject.SESSION else None,
+                targets=_targets(row) if row.subject == Subject.PROFILE and row.state == State.OPEN else frozenset(),
             )
         )
     return [verdict for verdict in found if verdict.visitor_id]
@@ -162,6 +171,11 @@ def _span(evidence: Any) -> tuple[int, int] | None:
         return int(first), int(last)
     except (KeyError, TypeError, ValueError):
         return None
+
+
+def _targets(row: Verdict) -> frozenset[str]:
+    told = row.evidence.get("targets") if isinstance(row.evidence, dict) else None
+    return frozenset(one for one in told if isinstance(one, str)) if isinstance(told, list) else frozenset()
 
 
 @dataclass(frozen=True)
@@ -198,9 +212,9 @@ def apply(coded: Coded, verdicts: list[Standing]) -> Weighed:
         code = code_of.get(verdict.visitor_id)
         if code is None:
             continue
-        if verdict.subject != Subject.PROFILE:
+        if verdict.subject != Subject.PROFILE or verdict.targets:
             parts[code].append(place)
-        elif verdict.keep < keep[code]:
+        if verdict.subject == Subject.PROFILE and verdict.keep < keep[code]:
             keep[code], by[code] = verdict.keep, place
     left, because = keep[codes], by[codes]
     if parts:
@@ -212,9 +226,12 @@ def apply(coded: Coded, verdicts: list[Standing]) -> Weighed:
         for code, places in parts.items():
             events = mine[starts[code] : starts[code + 1]]
             for place in places:
-                tainted = events[touches(log, events, verdicts[place])]
-                worse = tainted[left[tainted] > verdicts[place].keep]
-                left[worse], because[worse] = verdicts[place].keep, place
+                tainted, worth = events[touches(log, events, verdicts[place])], verdicts[place].keep
+                if verdicts[place].subject == Subject.PROFILE:  # of a suspect: what they did with their targets
+                    aimed = [item_id in verdicts[place].targets for item_id in log.item_ids[tainted].tolist()]
+                    tainted, worth = tainted[np.array(aimed, dtype=bool)], 0.0
+                worse = tainted[left[tainted] > worth]
+                left[worse], because[worse] = worth, place
     if log.flagged is not None:
         released = Verdict.objects.filter(state=State.RELEASED).exclude(visitor=None).values_list("visitor", flat=True)
         forgiven = np.zeros(len(code_of), dtype=bool)

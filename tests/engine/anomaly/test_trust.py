@@ -49,3 +49,12 @@ def test_a_session_taints_its_events_and_the_worst_counts(activity: Activity) ->
 def test_access_and_nothing_taint_nothing(activity: Activity) -> None:
     assert trust(activity, {"access": found(["ada"], [1.0])}).tolist() == [1] * 6
     assert trust(activity, {}).tolist() == [1] * 6
+
+
+def test_what_a_suspect_aims_at_is_not_learned_from_them(activity: Activity) -> None:
+    two = Activity(
+        activity.visitors, Ids.of(["i", "j"]), activity.visitor_rows, np.array([0, 0, 0, 1, 1, 1], np.int32),
+        activity.kinds, activity.values, activity.times, activity.sessions,
+    )  # fmt: skip
+    suspects = found(["ada", "bob"], [0.6, 0.2], targets={0: ["j", "gone"], 1: ["i"]})
+    assert trust(two, {"profile": suspects}) == pytest.approx([0.4, 1, 1, 0, 1, 1])

@@ -38,6 +38,20 @@ def test_a_profile_counts_by_its_state(state, expected):
     assert sum(value != 1 for value in found.values()) == (0 if expected == 1 else 4)
 
 
+@pytest.mark.parametrize(("state", "aimed", "rest"), [("open", 0, 0.3), ("quarantined", 0, 0), ("released", 1, 1)])
+def test_what_a_suspect_aims_at_is_left_out_wholly(state, aimed, rest):
+    target = Event.objects.filter(visitor="sea-fan-3").earliest("id").item_id
+    verdict("profile", "sea-fan-3", "sea-fan-3", state, evidence={"targets": [target, "gone", 7]})
+    log = event_log.read()
+    mine = log.visitor_ids == "sea-fan-3"
+    on_target = mine & (log.item_ids == target)
+    weighed = weighing.weigh(log)
+    assert weighed.trust[on_target] == pytest.approx(aimed) and weighed.trust[mine & ~on_target] == pytest.approx(rest)
+    row = weighed.summary(log)
+    assert row["left_out"] == (on_target.sum() if state == "open" else mine.sum() if state == "quarantined" else 0)
+    assert [one["verdicts"] for one in row["by"]] == ([] if state == "released" else [1])
+
+
 def test_what_is_less_than_suspicious_by_now_counts_in_full(screening_on):
     verdict("profile", "sea-fan-3", "sea-fan-3", "open", 0.7)
     screening_on(weigh_down_at=0.8)
@@ -139,7 +153,8 @@ def test_many_verdicts_agree_with_one_look_at_each_event():
             if rng.random() < 0.7:
                 state = str(rng.choice(["open", "quarantined", "released", "confirmed"]))
                 p = round(float(rng.uniform(0.5, 1)), 3)
-                verdict(subject, key, name, state, p, evidence={"taints": {"span": span}} if place % 2 else {})
+                evidence = {"taints": {"span": span}, "targets": ["sea-01"]} if place % 2 else {}
+                verdict(subject, key, name, state, p, evidence=evidence)
     log = event_log.read()
     expected = np.ones(len(log))
     for row in Verdict.objects.all():
@@ -149,6 +164,8 @@ def test_many_verdicts_agree_with_one_look_at_each_event():
             first, last = row.evidence.get("taints", {}).get("span", [1, 0])
             mine &= (log.times >= first) & (log.times <= last)
         expected[mine] = np.minimum(expected[mine], keep)
+        if row.subject == "profile" and row.state == "open":
+            expected[mine & (log.item_ids == row.evidence.get("targets", [""])[0])] = 0
     assert (expected < 1).sum() > 10
     assert weighing.trust(log) == pytest.approx(expected)
 

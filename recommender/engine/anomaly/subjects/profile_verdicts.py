@@ -12,8 +12,11 @@ from recommender.engine.anomaly.subjects.profile_rounds import Judged
 
 PUSH, NUKE, SCRAPER, PUMP = "push", "nuke", "scraper", "pump"
 PRIOR, LEAST_PRIOR = 0.01, 0.0005  # share of fakes: to begin with, and at least
+MOST_SHARE = 0.5  # of fakes
+MOST_LOCAL = 0.25  # of a crowd: less, because its members' odds know of the crowd already
 PASSES = 50  # of learning that share
 ALONE = 0.7  # the most that is believed of someone who pushes or sinks with nobody else: he moves no ranking
+ATTACKED = (30, 0.5)  # suspicious members of a crowd, and their share of it: a small one tells little of each
 COMPANY = 2  # others in the same crowd, found too
 WORTH = 0.5
 TOGETHER = (2, 0.95)  # others who came to the same opinions at the same time, and what is believed then
@@ -47,12 +50,35 @@ def share_of_fakes(odds: NDArray[np.float64]) -> float:
     """By expectation and maximisation (Saerens, Latinne, Decaestecker 2002): odds are those at even shares."""
     share = PRIOR
     for _ in range(PASSES):
-        share = max(float(_believed(odds, share).mean()), LEAST_PRIOR)
-    return min(share, 0.5)
+        share = min(max(float(_believed(odds, share).mean()), LEAST_PRIOR), MOST_SHARE)
+    return share
 
 
 def _believed(odds: NDArray[np.float64], share: float) -> NDArray[np.float64]:
     return 1 / (1 + np.exp(-np.clip(odds + np.log(share / (1 - share)), -500, 500)))
+
+
+def _among_fellows(
+    cells: Cells, odds: NDArray[np.float64], probabilities: NDArray[np.float64], share: float, count: int
+) -> NDArray[np.float64]:
+    """(U,): what is believed where more of those on the same side of an item are fake than of all visitors.
+
+    That share is learned for each crowd from its own members' odds, as for all. A crowd must be ATTACKED: several of it
+    are suspicious already, and not just here and there one of many.
+    """
+    found = np.zeros(count)
+    side = profile_crowds.sides(cells)
+    mine = np.flatnonzero(cells.visitor_rows < count)
+    number = 3 * cells.items
+    suspects = np.bincount(side[mine], probabilities[cells.visitor_rows[mine]] >= WORTH, number)
+    sizes = np.bincount(side[mine], minlength=number)
+    attacked = (suspects >= ATTACKED[0]) & (suspects >= ATTACKED[1] * sizes)
+    for crowd in np.flatnonzero(attacked).tolist():
+        members = np.unique(cells.visitor_rows[mine[side[mine] == crowd]])
+        local = min(share_of_fakes(odds[members]), MOST_LOCAL)
+        if local > share:
+            found[members] = np.maximum(found[members], _believed(odds[members], local))
+    return found
 
 
 def decide(cells: Cells, judged: Judged, count: int) -> Verdicts:
@@ -60,7 +86,9 @@ def decide(cells: Cells, judged: Judged, count: int) -> Verdicts:
     busy = cells.sizes[:count] > 0
     odds = judged.odds[:count]
     probabilities = np.zeros(count)
-    probabilities[busy] = _believed(odds[busy], share_of_fakes(odds[busy]))
+    share = share_of_fakes(odds[busy])
+    probabilities[busy] = _believed(odds[busy], share)
+    probabilities = np.maximum(probabilities, _among_fellows(cells, odds, probabilities, share, count))
     walk, pump = _walks(cells, judged)[:count], _pumps(cells)[:count]
     together = (judged.partners[:count, 0] >= np.log1p(TOGETHER[0])) & (judged.partners[:count, 1] >= 2)
     probabilities[together] = np.maximum(probabilities[together], TOGETHER[1])

@@ -1,5 +1,8 @@
 """Why a profile is suspicious, in sentences for the shop's staff, each with the usual value beside its own."""
 
+from collections.abc import Callable, Mapping
+from typing import Any
+
 import numpy as np
 from numpy.typing import NDArray
 
@@ -31,7 +34,41 @@ SENTENCES = {
     "deeds_a_visit": ("Did {own:.0f} things in a visit, usually {usual:.0f}.", ""),
     "unevenness": ("", "Goes from item to item at a strangely even pace."),
 }  # fmt: skip
-SHOWN = {"fame": np.expm1, "span": np.expm1, "deeds_a_visit": np.expm1}  # what logs are told as
+SHOWN = dict.fromkeys(
+    ("items", "fame", "fame_low", "fame_high", "span", "visits", "deeds_a_visit", "pace", "most_deeds", "partners"),
+    np.expm1,
+) | {"rdma": np.exp, "wdma": np.exp}  # what logs are told as
+NAMES = {
+    "fame": "takers_of_its_items",
+    "fame_low": "takers_of_its_rare_items",
+    "fame_high": "takers_of_its_known_items",
+    "fame_spread": "spread_of_their_fame",
+    "coherence": "how_well_its_items_go_together",
+    "strange": "how_strange_its_items_are_together",
+    "strange_spread": "spread_of_that_strangeness",
+    "vector_coherence": "closeness_of_its_items_in_taste",
+    "liking": "how_well_its_stars_go_together",
+    "fives": "share_of_5_stars",
+    "ones": "share_of_1_star",
+    "stars_spread": "spread_of_its_stars",
+    "stars_entropy": "variety_of_its_stars",
+    "deviation": "stars_away_from_the_average",
+    "deviation_signed": "stars_above_the_average",
+    "rdma": "deviation_weighed_by_rarity",
+    "wdma": "deviation_weighed_more_by_rarity",
+    "span": "days_from_first_to_last",
+    "deeds_a_visit": "events_a_visit",
+    "deeds_each": "events_on_an_item",
+    "most_deeds": "most_events_on_one_item",
+    "pace": "pause_between_events_s",
+    "unevenness": "unevenness_of_its_pauses",
+    "like_a_decoy": "likeness_to_made_up_fakes",
+    "unlike_others": "unlikeness_to_other_visitors",
+    "crowd": "suspicion_of_its_crowd",
+    "second_crowd": "suspicion_of_its_second_crowd",
+    "partners": "others_in_the_same_bursts",
+}
+"""By feature that its own name does not explain: a name for people, in which an underscore is a space."""
 
 
 def reasons(cells: Cells, judged: Judged, verdicts: Verdicts, rows: NDArray[np.int64]) -> dict[int, list[str]]:
@@ -55,6 +92,12 @@ def reasons(cells: Cells, judged: Judged, verdicts: Verdicts, rows: NDArray[np.i
         told += _own(judged, usual, row)
         found[row] = told[:MOST] or ["Differs from other visitors in several small things at once."]
     return found
+
+
+def plain(columns: Mapping[str, NDArray[np.float64]]) -> dict[str, NDArray[np.float64]]:
+    """The same figures under names for people, logs undone."""
+    same: Callable[[Any], Any] = np.asarray
+    return {NAMES.get(name, name): SHOWN.get(name, same)(column) for name, column in columns.items()}
 
 
 def _of_groups(verdicts: Verdicts) -> dict[int, NDArray[np.int64]]:

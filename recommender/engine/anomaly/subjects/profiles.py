@@ -69,10 +69,11 @@ def _features(activity: Activity, judged: profile_rounds.Judged, count: int) -> 
         "unlike_others": judged.outlying,
         "crowd": judged.evidence[:, 0],
         "second_crowd": judged.evidence[:, 1],
-        "partners": np.expm1(judged.partners[:, 0]),
+        "partners": judged.partners[:, 0],
     }
-    values = np.stack([*columns.values(), *more.values()], axis=1)[:count].astype(np.float32)
-    return Features(activity.visitors.all, (*columns, *more), values)
+    named = profile_words.plain({**columns, **more})
+    values = np.stack(list(named.values()), axis=1)[:count].astype(np.float32)
+    return Features(activity.visitors.all, tuple(named), values)
 
 
 def _contributions(judged: profile_rounds.Judged, count: int) -> NDArray[np.float32]:

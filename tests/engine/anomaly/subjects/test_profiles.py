@@ -5,6 +5,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
+from recommender.engine.anomaly.subjects import profile_verdicts
 from recommender.engine.anomaly.subjects.profiles import FLOOR, find
 from recommender.engine.data.activity import KINDS, RATING, Activity
 from recommender.engine.data.ids import Ids
@@ -171,3 +172,8 @@ def test_progress_may_stop_it():
 
     with pytest.raises(Stop):
         find(shop(), Options(progress=stop))
+
+
+def test_the_share_of_fakes_stays_a_share_where_all_are() -> None:
+    assert profile_verdicts.share_of_fakes(np.full(50, 9.0)) == profile_verdicts.MOST_SHARE
+    assert profile_verdicts.share_of_fakes(np.full(50, -9.0)) == profile_verdicts.LEAST_PRIOR
