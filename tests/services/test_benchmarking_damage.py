@@ -92,7 +92,7 @@ def test_the_command_prints_writes_and_draws(world: None, tmp_path: Path) -> Non
         "benchmark", "damage", "ml-1m", *words, "--config", json.dumps(SMALL), "--json", str(kept), *plot, stdout=out
     )
     said = out.getvalue()
-    assert said.count("bandwagon push") == 2 and "asked: 80 %" in said and "When nobody attacks" in said
+    assert said.count("bandwagon push") == 2 and "aim: 80 %" in said and "When nobody attacks" in said
     found = json.loads(kept.read_text())
     assert [one["attack"]["size"] for one in found["trainers"]["als"]["attacks"]] == [0.1, 0.2]
     assert found["trainers"]["als"]["summary"]["attacks"] == 2

@@ -176,7 +176,7 @@ def notes(plan: Plan, measured: Measured) -> list[str]:
         f"{total.gained} of {total.attacks} attacks won over {percent(drill.LEAST_GAIN, 1)} of the users or more; "
         "the others did no damage to undo."
         + (
-            f" Of the gains together the defence removes {percent(total.removed)} (asked: {percent(ASKED_REMOVED)}), "
+            f" Of the gains together the defence removes {percent(total.removed)} (aim: {percent(ASKED_REMOVED)}), "
             f"of the least defended one {percent(total.worst)}."
             if total.gained
             else ""
@@ -187,7 +187,7 @@ def notes(plan: Plan, measured: Measured) -> list[str]:
         said.append(
             f"When nobody attacks, NDCG@{plan.k} is {measured.cost.plain.value:.4f} without and "
             f"{measured.cost.defended.value:.4f} with the defence, same users: it costs "
-            f"{percent(measured.cost.share, 2)} [{percent(low, 2)}, {percent(high, 2)}] of it (asked: below "
+            f"{percent(measured.cost.share, 2)} [{percent(low, 2)}, {percent(high, 2)}] of it (aim: below "
             f"{percent(ASKED_COST)}). {percent(measured.cost.suspected, 2)} of the events count less or not at all."
         )
     return said

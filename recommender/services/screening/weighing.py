@@ -75,7 +75,13 @@ class Weighed:
         for (verdict, wholly), count in zip(*np.unique(pairs, axis=0, return_counts=True), strict=True):
             one = self.verdicts[verdict] if verdict >= 0 else None
             key = (one.subject, one.kind) if one else ("event", "flagged")
-            empty = {"subject": key[0], "kind": key[1], "left_out": 0, "weighed_down": 0, "verdicts": set()}
+            empty: dict[str, Any] = {
+                "subject": key[0],
+                "kind": key[1],
+                "left_out": 0,
+                "weighed_down": 0,
+                "verdicts": set(),
+            }
             row = found.setdefault(key, empty)
             row["left_out" if wholly else "weighed_down"] += int(count)
             if one:
