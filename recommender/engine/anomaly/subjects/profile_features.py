@@ -68,7 +68,7 @@ def expected_off(cells: Cells, others: Others) -> NDArray[np.float32]:
     return found
 
 
-def measure(cells: Cells, deeds: Deeds, trusted: NDArray[np.bool_], vectors: NDArray[np.float32] | None) -> Measured:
+def measure(cells: Cells, deeds: Deeds, trusted: NDArray[np.bool_]) -> Measured:
     """`trusted` (U,): whom to learn from what is usual."""
     others = Others.of(cells, trusted)
     off = expected_off(cells, others)
@@ -83,8 +83,6 @@ def measure(cells: Cells, deeds: Deeds, trusted: NDArray[np.bool_], vectors: NDA
         "deeds_each": _mean(cells, cells.deeds),
         "most_deeds": np.log1p(_largest(cells, cells.deeds)),
     }
-    if vectors is not None:
-        columns["vector_coherence"] = _vector_coherence(cells, vectors)
     return Measured(columns, fit, strange)
 
 
@@ -196,12 +194,3 @@ def _hours(deeds: Deeds) -> dict[str, Column]:
             "pace": pace,
             "unevenness": np.where(steps > 4, unevenness, np.nan),
         }
-
-
-def _vector_coherence(cells: Cells, vectors: NDArray[np.float32]) -> Column:
-    """The mean cosine of a profile's pairs of items in the space that a trainer learned."""
-    total = cells.matrix() @ vectors
-    known = _mean(cells, np.linalg.norm(vectors, axis=1)[cells.item_rows] > 0) * cells.sizes
-    pairs = known * (known - 1)
-    with np.errstate(invalid="ignore", divide="ignore"):
-        return np.where(pairs > 0, ((total**2).sum(axis=1) - known) / pairs, np.nan)

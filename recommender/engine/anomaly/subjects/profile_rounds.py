@@ -43,11 +43,10 @@ class Shop:
     real: NDArray[np.bool_]
     """(U,)"""
     decoys: Decoys
-    vectors: NDArray[np.float32] | None
     seed: int
 
     @classmethod
-    def of(cls, deeds: Deeds, decoys: Decoys, vectors: NDArray[np.float32] | None, seed: int) -> "Shop":
+    def of(cls, deeds: Deeds, decoys: Decoys, seed: int) -> "Shop":
         count = len(decoys.gangs)
         both = Deeds(
             deeds.visitors + count,
@@ -59,7 +58,7 @@ class Shop:
             np.concatenate((deeds.times, decoys.times)),
         )
         real = np.arange(both.visitors) < deeds.visitors
-        return cls(cells_of(both), both, real, decoys, vectors, seed)
+        return cls(cells_of(both), both, real, decoys, seed)
 
 
 @dataclass(frozen=True)
@@ -134,7 +133,7 @@ def _round(shop: Shop, trusted: NDArray[np.bool_], busy: NDArray[np.bool_], last
     cells, real = shop.cells, shop.real
     there = cells.sizes > 0
     told = (trusted | ~real) & there
-    measured = profile_features.measure(cells, shop.deeds, trusted, shop.vectors)
+    measured = profile_features.measure(cells, shop.deeds, trusted)
     names = tuple(measured.columns)
     values = np.stack(list(measured.columns.values()), axis=1).astype(np.float32)
     sizes = np.log1p(cells.sizes.astype(np.float64))

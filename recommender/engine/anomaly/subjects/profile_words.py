@@ -18,7 +18,6 @@ DAY_S = 86_400
 SENTENCES = {
     "coherence": ("", "Its items have little to do with each other: others rarely take them together."),
     "strange": ("Its items have little to do with each other: others rarely take them together.", ""),
-    "vector_coherence": ("", "Its items lie far apart in what the shop has learned of tastes."),
     "fame": (
         "Takes almost only items that everybody knows.",
         "Takes unusually many items that hardly anybody else takes ({own:.0f} visitors each, usually {usual:.0f}).",
@@ -46,7 +45,6 @@ NAMES = {
     "coherence": "how_well_its_items_go_together",
     "strange": "how_strange_its_items_are_together",
     "strange_spread": "spread_of_that_strangeness",
-    "vector_coherence": "closeness_of_its_items_in_taste",
     "liking": "how_well_its_stars_go_together",
     "fives": "share_of_5_stars",
     "ones": "share_of_1_star",

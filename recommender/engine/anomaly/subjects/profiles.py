@@ -2,7 +2,9 @@
 
 Decoys (profile_decoys) join the columns; profile_rounds tells them from real visitors and judges these by it: by what
 each does (profile_features, profile_taste), and by the crowds that each is in (profile_crowds). How sure that is, of
-what kind and about which items says profile_verdicts, and why, profile_words.
+what kind and about which items says profile_verdicts, and why, profile_words. The items' learned vectors are left
+alone: how close a profile's items lie in them says more about whose events they were learned from (of a campaign in
+ml-1m, the median log odds fell from 3.6 to 2.5 with them).
 
 Cost for 1 million events of 6,000 visitors and 3,700 items: about 16 CPU seconds. What grows with the shop is
 events and members of crowds, about 300 bytes each; pairs are counted among the 2,048 most taken items only.
@@ -43,7 +45,7 @@ def find(activity: Activity, options: Options, known: Mapping[str, NDArray[Any]]
     seed = int(known["seed"][0]) if known and "seed" in known else options.seed
     options.progress(0.0, "decoys")
     decoys = profile_decoys.plant(activity, np.random.default_rng(seed))
-    shop = profile_rounds.Shop.of(deeds, decoys, activity.item_vectors, seed)
+    shop = profile_rounds.Shop.of(deeds, decoys, seed)
     judged = profile_rounds.judge(shop, options.progress)
     count = len(activity.visitors)
     verdicts = profile_verdicts.decide(shop.cells, judged, count)
