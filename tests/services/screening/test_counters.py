@@ -5,7 +5,7 @@ import signal
 import socket
 import subprocess
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from typing import Any
 
 import pytest
@@ -14,40 +14,11 @@ from django.core.cache.backends.locmem import LocMemCache
 from django.test import override_settings
 
 from recommender.services.errors import TooMany
-from recommender.services.screening import access_log, counters, log_ins, velocity
+from recommender.services.screening import counters, log_ins, velocity
 from recommender.services.screening.counters import Count, Window
 
 ADDRESS = "198.51.100.7"
 PUBLIC = {"REMOTE_ADDR": "8.8.4.4"}
-
-
-@pytest.fixture(autouse=True)
-def _empty() -> Iterator[None]:
-    cache.clear()
-    counters.forget()
-    yield
-    counters.forget()
-    access_log.forget()
-
-
-@pytest.fixture
-def guard(settings: Any) -> Callable[..., None]:
-    def guard(**values: Any) -> None:
-        settings.RECOMMENDER = {**settings.RECOMMENDER, "guard": values}
-
-    return guard
-
-
-@pytest.fixture
-def clock(monkeypatch: pytest.MonkeyPatch) -> Callable[[float], None]:
-    """clock(seconds): what time it is, from the start of a window of every length."""
-    start = 86_400 * 3600 * 5
-
-    def clock(seconds: float) -> None:
-        monkeypatch.setattr(counters.time, "time", lambda: start + seconds)
-
-    clock(0)
-    return clock
 
 
 class Broken(LocMemCache):

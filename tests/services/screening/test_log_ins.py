@@ -1,45 +1,14 @@
 """Log-ins: whoever guesses waits, and the owner does not."""
 
 import threading
-from collections.abc import Callable, Iterator
 from typing import Any
 
 import pytest
-from django.core.cache import cache
 
 from recommender.services.errors import TooMany
-from recommender.services.screening import access_log, counters, log_ins
+from recommender.services.screening import log_ins
 
 PUBLIC = {"REMOTE_ADDR": "8.8.4.4"}
-
-
-@pytest.fixture(autouse=True)
-def _empty() -> Iterator[None]:
-    cache.clear()
-    counters.forget()
-    yield
-    counters.forget()
-    access_log.forget()
-
-
-@pytest.fixture
-def guard(settings: Any) -> Callable[..., None]:
-    def guard(**values: Any) -> None:
-        settings.RECOMMENDER = {**settings.RECOMMENDER, "guard": values}
-
-    return guard
-
-
-@pytest.fixture
-def clock(monkeypatch: pytest.MonkeyPatch) -> Callable[[float], None]:
-    """clock(seconds): what time it is, from the start of a window of every length."""
-    start = 86_400 * 3600 * 5
-
-    def clock(seconds: float) -> None:
-        monkeypatch.setattr(counters.time, "time", lambda: start + seconds)
-
-    clock(0)
-    return clock
 
 
 def test_guessing_one_account_from_one_address_waits(guard: Any, clock: Any) -> None:

@@ -1,6 +1,5 @@
 """Limits: what is flagged, held and refused; which address to believe; and what happens where the cache fails."""
 
-from collections.abc import Callable, Iterator
 from datetime import timedelta
 from typing import Any
 
@@ -13,40 +12,11 @@ from recommender.engine.errors import InvalidConfig
 from recommender.models import Event, Item
 from recommender.services import events
 from recommender.services.errors import TooMany
-from recommender.services.screening import access_log, clients, counters, log_ins, velocity
+from recommender.services.screening import clients, log_ins, velocity
 from recommender.services.screening.counters import Window
 
 ADDRESS = "198.51.100.7"
 PUBLIC = {"REMOTE_ADDR": "8.8.4.4"}
-
-
-@pytest.fixture(autouse=True)
-def _empty() -> Iterator[None]:
-    cache.clear()
-    counters.forget()
-    yield
-    counters.forget()
-    access_log.forget()
-
-
-@pytest.fixture
-def guard(settings: Any) -> Callable[..., None]:
-    def guard(**values: Any) -> None:
-        settings.RECOMMENDER = {**settings.RECOMMENDER, "guard": values}
-
-    return guard
-
-
-@pytest.fixture
-def clock(monkeypatch: pytest.MonkeyPatch) -> Callable[[float], None]:
-    """clock(seconds): what time it is, from the start of a window of every length."""
-    start = 86_400 * 3600 * 5
-
-    def clock(seconds: float) -> None:
-        monkeypatch.setattr(counters.time, "time", lambda: start + seconds)
-
-    clock(0)
-    return clock
 
 
 def test_limits_act_at_the_number_that_they_say(guard: Any, clock: Any) -> None:
