@@ -137,7 +137,7 @@ class EncodingAdmin(ReadOnly, JobAdmin, SteadyList):
         if request.method != "POST":
             title, label, lines = ASKED[kind]
             hidden = {name: value for name, value in (("everything", "1"), ("tune", tune)) if name == kind}
-            return self._confirm(request, title.format(tune), label, lines, _list(), hidden=hidden)
+            return self.ask_first(request, title.format(tune), label, lines, _list(), hidden=hidden)
         answers: list[bool] = []
         try:
             with transaction.atomic():
@@ -184,18 +184,10 @@ class EncodingAdmin(ReadOnly, JobAdmin, SteadyList):
         if request.method != "POST":
             lines = ["It stops within seconds. What it has encoded stays; the next encoding goes on from there."]
             title, label = f"Cancel encoding {row.pk}?", "Cancel the encoding"
-            return self._confirm(request, title, label, lines, _page(row.pk), encoding=row, danger=True)
+            return self.ask_first(request, title, label, lines, _page(row.pk), encoding=row, danger=True)
         row = encoding.cancel(row.pk)
         self.tell_cancelled(request, row)
         return HttpResponseRedirect(_page(row.pk))
-
-    def _confirm(
-        self, request: HttpRequest, title: str, label: str, lines: list[str], back: str, **more: Any
-    ) -> HttpResponse:
-        request.current_app = self.admin_site.name
-        context = {"opts": self.opts, "title": title, "label": label, "lines": lines, "back": back, **more}
-        context |= self.admin_site.each_context(request)
-        return TemplateResponse(request, "admin/recommender/run/confirm.html", context)
 
 
 def _counted(modality: str, count: dict[str, int]) -> str:

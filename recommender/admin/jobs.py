@@ -1,8 +1,11 @@
 """What the lists and pages of runs and encodings share: both are jobs."""
 
+from typing import Any
+
 from django.contrib import admin, messages
 from django.core.exceptions import PermissionDenied
 from django.http import HttpRequest, HttpResponse, JsonResponse
+from django.template.response import TemplateResponse
 from django.utils import timezone
 from django.utils.formats import date_format
 from django.utils.html import format_html
@@ -47,6 +50,15 @@ class JobAdmin(admin.ModelAdmin):
         if not self.has_view_permission(request, job):
             raise PermissionDenied
         return JsonResponse(console.progress(job))
+
+    def ask_first(
+        self, request: HttpRequest, title: str, label: str, lines: list[str], back: str, **more: Any
+    ) -> HttpResponse:
+        """The page that says what a button does before it does it."""
+        request.current_app = self.admin_site.name
+        context = {"opts": self.opts, "title": title, "label": label, "lines": lines, "back": back, **more}
+        context |= self.admin_site.each_context(request)
+        return TemplateResponse(request, "admin/recommender/run/confirm.html", context)
 
     def tell_cancelled(self, request: HttpRequest, job: Job) -> None:
         """Say what became of a cancellation, and note that it was asked for."""

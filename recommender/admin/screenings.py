@@ -106,7 +106,7 @@ class ScreeningAdmin(ReadOnly, JobAdmin, SteadyList):
             lines = [
                 "All profiles, reviews, orders, sessions and access are looked at. What people decided stays decided."
             ]
-            return self._confirm(request, "Screen the shop now?", "Screen", lines, _list())
+            return self.ask_first(request, "Screen the shop now?", "Screen", lines, _list())
         answers: list[bool] = []
         try:
             with transaction.atomic():
@@ -135,18 +135,10 @@ class ScreeningAdmin(ReadOnly, JobAdmin, SteadyList):
         if request.method != "POST":
             lines = ["It stops within seconds. What it has found of the subjects that are done stays."]
             title, said = f"Cancel screening {row.pk}?", "Cancel the screening"
-            return self._confirm(request, title, said, lines, _page(row.pk), danger=True)
+            return self.ask_first(request, title, said, lines, _page(row.pk), danger=True)
         row = screenings.cancel(row.pk)
         self.tell_cancelled(request, row)
         return HttpResponseRedirect(_page(row.pk))
-
-    def _confirm(
-        self, request: HttpRequest, title: str, label: str, lines: list[str], back: str, **more: Any
-    ) -> HttpResponse:
-        request.current_app = self.admin_site.name
-        context = {"opts": self.opts, "title": title, "label": label, "lines": lines, "back": back, **more}
-        context |= self.admin_site.each_context(request)
-        return TemplateResponse(request, "admin/recommender/run/confirm.html", context)
 
 
 def _looked(row: Screening) -> list[dict[str, Any]]:
