@@ -137,6 +137,24 @@ def _same_artifacts(settings, folder: Path, _own_state: None) -> None:
     settings.RECOMMENDER = {**settings.RECOMMENDER, "artifacts_dir": folder / "artifacts"}
 
 
+@pytest.fixture(autouse=True)
+def _at_rest(transactional_db: None) -> Iterator[None]:
+    """PostgreSQL ends the statement of a killed process on its own, and emptying tables beside it may deadlock."""
+    yield
+    if connection.vendor == "postgresql":
+        eventually(lambda: not others_at_work(), 10, lambda: f"still at work: {others_at_work()}")
+
+
+def others_at_work() -> list[str]:
+    """What other sessions of the tests' database have not ended."""
+    with connection.cursor() as cursor:
+        cursor.execute(
+            "SELECT state || ': ' || query FROM pg_stat_activity"
+            " WHERE datname = current_database() AND pid <> pg_backend_pid() AND state <> 'idle'"
+        )
+        return [text for (text,) in cursor.fetchall()]
+
+
 @pytest.fixture(scope="module")
 def broker(folder: Path) -> Iterator[Broker]:
     """The broker that this process and the workers talk to."""
@@ -151,7 +169,7 @@ def broker(folder: Path) -> Iterator[Broker]:
 
 
 @pytest.fixture
-def start_worker(broker: Broker, folder: Path, transactional_db: None) -> Iterator[Callable[..., Worker]]:
+def start_worker(broker: Broker, folder: Path, _at_rest: None) -> Iterator[Callable[..., Worker]]:
     """start_worker(**env) -> a worker that is ready; killed after the test."""
     started: list[Worker] = []
 
