@@ -52,6 +52,10 @@ def recommender_settings(app_configs: Any, **kwargs: Any) -> list[CheckMessage]:
         values.screened  # noqa: B018  built to be checked
     except RecommenderError as error:
         found.append(Error(str(error), hint="Mend SCREENING; see docs/screening.md.", id="recommender.E021"))
+    try:
+        values.served  # noqa: B018  built to be checked
+    except RecommenderError as error:
+        found.append(Error(str(error), hint="Mend SERVING; see docs/serving.md.", id="recommender.E041"))
     found += _guard(values)
     directory = values.artifacts_dir
     while not directory.exists():

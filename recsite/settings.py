@@ -271,6 +271,7 @@ RECOMMENDER = {
     "screening": env_object("SCREENING"),
     "guard": env_object("GUARD"),
     "alerts": env_object("ALERTS"),
+    "serving": env_object("SERVING"),
     "index": os.environ.get("INDEX", "auto"),
     "threads": int(env_number("TRAIN_THREADS", os.cpu_count() or 1)),
     "half_life_days": env_number("HALF_LIFE_DAYS", 180),

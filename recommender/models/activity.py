@@ -44,6 +44,7 @@ class Event(models.Model):
             models.Index(fields=["item", "kind"], name="event_item_kind"),
             models.Index(fields=["occurred_at"], name="event_occurred"),
             models.Index(fields=["run", "kind"], name="event_run_kind", condition=models.Q(run__isnull=False)),
+            models.Index(fields=["rec_id"], name="event_rec", condition=models.Q(rec_id__isnull=False)),
         ]
 
     def __str__(self) -> str:
