@@ -7,9 +7,11 @@ from celery.exceptions import SoftTimeLimitExceeded
 from django.conf import settings
 from kombu.exceptions import OperationalError
 
-from recommender.services import opinions, training
+from recommender.services import opinions, training, trending
 from recommender.services.content import encoding
 from recommender.services.errors import EncodingActive, RunActive, ScreeningActive
+from recommender.services.experiments import answers, life
+from recommender.services.experiments import watch as experiments_watch
 from recommender.services.screening import access_log, alerts, screenings
 from recommender.services.search import spelling
 
@@ -79,9 +81,23 @@ def alert() -> None:
 
 
 @shared_task
+def watch() -> None:
+    """Stop experiments that are decided or over; roll the live run back where shoppers turn away from it."""
+    life.tend()
+    experiments_watch.look()
+
+
+@shared_task(soft_time_limit=120, time_limit=180)
+def trends() -> None:
+    """Write down what is taken up lately, where anything happened since."""
+    trending.refresh()
+
+
+@shared_task
 def prune() -> None:
-    """Delete from the access log what is older than the settings keep."""
+    """Delete from the access log and from what was shown what is older than the settings keep."""
     access_log.prune()
+    answers.prune()
 
 
 @shared_task

@@ -15,18 +15,19 @@ class QuickRedis(RedisCache):
         quick = {"socket_timeout": WAIT_S, "socket_connect_timeout": WAIT_S, "retry": Retry(NoBackoff(), 0)}
         super().__init__(server, {**params, "OPTIONS": {**quick, **params.get("OPTIONS", {})}})
 
-    def count_many(self, counts: Sequence[tuple[str, str, int, str, int]]) -> list[tuple[int, int] | None]:
-        """Count and read in one round trip: (key, key of the window before, by, one of what, seconds to keep) each.
+    def count_many(self, counts: Sequence[tuple[str, str, int, tuple[str, ...], int]]) -> list[tuple[int, int] | None]:
+        """Count and read in one round trip: (key, key of the window before, by, some of what, seconds to keep) each.
 
-        `by` 0 only reads. With `one of what`, different things are counted, about (HyperLogLog, off by 1 %). Returns
+        `by` 0 only reads. With `some of what`, different things are counted, about (HyperLogLog, off by 1 %). Returns
         (now, before) each, None where what lies under the key is no count. Raises what redis raises.
         """
         pipe = self._cache.get_client(None, write=True).pipeline(transaction=False)
         places = []
         for key, before, by, of, keep_s in counts:
-            key, before = self.make_and_validate_key(key), self.make_and_validate_key(before)
+            # Not validated, which looks at every character for memcached's sake: these keys are made of hashes.
+            key, before = self.make_key(key), self.make_key(before)
             if of:
-                pipe.pfadd(key, of)
+                pipe.pfadd(key, *of)
             places.append(len(pipe))
             if of:
                 pipe.pfcount(key)

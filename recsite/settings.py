@@ -141,6 +141,13 @@ LOGIN_URL = "storefront:login"
 LOGIN_REDIRECT_URL = "storefront:home"
 LOGOUT_REDIRECT_URL = "storefront:home"
 
+# What a web process takes on at once, see recsite/admission.py.
+WEB_IN_WORK = int(env_number("WEB_IN_WORK", 4))
+WEB_IN_LINE = int(env_number("WEB_IN_LINE", 20))
+WEB_WAIT_MS = env_number("WEB_WAIT_MS", 50)
+if WEB_IN_WORK < 1 or WEB_IN_LINE < 0 or WEB_WAIT_MS < 0:
+    raise SystemExit("WEB_IN_WORK must be 1 or more, WEB_IN_LINE and WEB_WAIT_MS 0 or more.")
+
 LANGUAGE_CODE = "en-gb"
 TIME_ZONE = os.environ.get("TIME_ZONE", "UTC")
 USE_I18N = True
@@ -213,6 +220,8 @@ CELERY_BEAT_SCHEDULE = {
     "sweep": {"task": "recommender.tasks.sweep", "schedule": 15.0, "options": {"expires": 15}},
     "judge": {"task": "recommender.tasks.judge", "schedule": 60.0, "options": {"expires": 60}},
     "alert": {"task": "recommender.tasks.alert", "schedule": 60.0, "options": {"expires": 60}},
+    "watch": {"task": "recommender.tasks.watch", "schedule": 60.0, "options": {"expires": 60}},
+    "trends": {"task": "recommender.tasks.trends", "schedule": 60.0, "options": {"expires": 60}},
     "prune": {"task": "recommender.tasks.prune", "schedule": 3600.0, "options": {"expires": 3600}},
     "learn-words": {"task": "recommender.tasks.learn_words", "schedule": 300.0, "options": {"expires": 300}},
 }

@@ -2,11 +2,15 @@
 
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 from django.conf import settings as django_settings
 
 Path(django_settings.STATIC_ROOT).mkdir(parents=True, exist_ok=True)  # WhiteNoise warns without it
+# Tests that mostly wait, for sites, brokers and workers of their own; and those of the others that take longest.
+WAITING = ("tests/journeys/", "tests/workers/")
+LONGEST = (*WAITING, "tests/engine/anomaly/subjects/", "tests/test_embeddings_guide.py")
 ENCODERS = {"text": {"name": "hashing"}, "image": None, "audio": None}  # quick ones; tests of others say so
 
 
@@ -35,14 +39,18 @@ def _own_state(request: pytest.FixtureRequest) -> Iterator[None]:
     settings.PASSWORD_HASHERS = ["django.contrib.auth.hashers.MD5PasswordHasher"]
     from django.core.cache import cache
 
-    from recommender.services import serving, shared_words
+    from recommender.services import rules, serving, shared_words
     from recommender.services.content import vectors
+    from recommender.services.experiments import answers, assignment
     from recommender.services.screening import access_log, counters
     from recommender.services.search import spelling
 
     cache.clear()
+    rules.forget()
     counters.forget()
     access_log.forget()
+    answers.forget()
+    assignment.forget()
     serving.forget()
     spelling.forget()
     vectors.forget()
@@ -52,3 +60,32 @@ def _own_state(request: pytest.FixtureRequest) -> Iterator[None]:
     spelling.forget()
     vectors.forget()
     shared_words.forget()
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_setupnodes(specs: list[Any]) -> None:
+    """Each of the processes of `pytest -n` has a RECSITE_VAR of its own."""
+    for spec in specs:
+        spec.env["RECSITE_VAR"] = str(django_settings.VAR_DIR / spec.id)
+
+
+@pytest.hookimpl(trylast=True)
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """Where processes share the tests, the longest come first, so that none is left alone with them at the end."""
+    if hasattr(config, "workerinput"):
+        items.sort(key=lambda item: not item.nodeid.startswith(LONGEST))
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> Any:
+    """With `--dist loadfile`, one process does all that waits, while others compute: two waiting leave cores idle."""
+    if config.getoption("dist") != "loadfile":
+        return None
+    from xdist.scheduler import LoadFileScheduling
+
+    class Scheduling(LoadFileScheduling):
+        def _split_scope(self, nodeid: str) -> str:
+            return "waiting" if nodeid.startswith(WAITING) else super()._split_scope(nodeid)
+
+    config.option.loadscopereorder = False
+    return Scheduling(config, log)

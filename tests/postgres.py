@@ -5,12 +5,18 @@ The server listens on a free port, keeps its data in a temporary folder, and is 
 
 import os
 import shutil
+import signal
 import socket
 import subprocess
 import sys
 import tempfile
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
+
+# Tests need no data that outlive the machine.
+QUICK = ("-c", "fsync=off", "-c", "full_page_writes=off", "-c", "synchronous_commit=off")
 
 
 def find_binaries() -> Path | None:
@@ -22,11 +28,9 @@ def find_binaries() -> Path | None:
     return Path(on_path).resolve().parent if on_path else None
 
 
-def main(command: list[str]) -> int:
-    binaries = find_binaries()
-    if binaries is None:
-        print("Skipped: no PostgreSQL is installed here (Debian: apt-get install postgresql).")
-        return 0
+@contextmanager
+def server(binaries: Path, *options: str) -> Iterator[str]:
+    """A PostgreSQL on a free port with these further options; its address. Gone afterwards, with all its data."""
     # PostgreSQL refuses to run as root; its Debian package brings a user for it.
     owner = "postgres" if os.geteuid() == 0 else None
     folder = Path(tempfile.mkdtemp(prefix="recsite-pg-", dir="/tmp"))
@@ -40,28 +44,35 @@ def main(command: list[str]) -> int:
         with socket.socket() as probe:
             probe.bind(("127.0.0.1", 0))
             port = probe.getsockname()[1]
-        options = ["-p", str(port), "-c", "listen_addresses=127.0.0.1", "-c", f"unix_socket_directories={folder}"]
-        quick = ["-c", "fsync=off", "-c", "full_page_writes=off", "-c", "synchronous_commit=off"]
+        here = ["-p", str(port), "-c", "listen_addresses=127.0.0.1", "-c", f"unix_socket_directories={folder}"]
         with (folder / "log").open("wb") as log:
-            server = subprocess.Popen(
-                [binaries / "postgres", "-D", data, *options, *quick], user=owner, cwd=folder, stdout=log, stderr=log
+            running = subprocess.Popen(
+                [binaries / "postgres", "-D", data, *here, *options], user=owner, cwd=folder, stdout=log, stderr=log
             )
         try:
-            _wait_until_ready(binaries, port, server, folder / "log")
-            url = f"postgresql://recsite@127.0.0.1:{port}/postgres"
-            return subprocess.run(command, env={**os.environ, "DATABASE_URL": url}, check=False).returncode
+            _wait_until_ready(binaries, port, running, folder / "log")
+            yield f"postgresql://recsite@127.0.0.1:{port}/postgres"
         finally:
-            server.terminate()
-            server.wait(30)
+            running.send_signal(signal.SIGINT)  # do not wait for whoever is still connected
+            running.wait(30)
     finally:
         shutil.rmtree(folder, ignore_errors=True)
 
 
-def _wait_until_ready(binaries: Path, port: int, server: "subprocess.Popen[bytes]", log: Path) -> None:
+def main(command: list[str]) -> int:
+    binaries = find_binaries()
+    if binaries is None:
+        print("Skipped: no PostgreSQL is installed here (Debian: apt-get install postgresql).")
+        return 0
+    with server(binaries, *QUICK) as url:
+        return subprocess.run(command, env={**os.environ, "DATABASE_URL": url}, check=False).returncode
+
+
+def _wait_until_ready(binaries: Path, port: int, running: "subprocess.Popen[bytes]", log: Path) -> None:
     deadline = time.monotonic() + 30
     ready = [binaries / "pg_isready", "-q", "-h", "127.0.0.1", "-p", str(port)]
     while subprocess.run(ready, check=False).returncode != 0:
-        if server.poll() is not None or time.monotonic() > deadline:
+        if running.poll() is not None or time.monotonic() > deadline:
             raise SystemExit(f"PostgreSQL did not start:\n{log.read_text()}")
         time.sleep(0.1)
 

@@ -41,7 +41,7 @@ class VisitorAdmin(ReadOnlyAdmin):
             "events": events.recorded(served)[:EVENTS_SHOWN],
             "events_shown": EVENTS_SHOWN,
             "verdicts": _verdicts(request, served),
-            "shelf": serving.recommend(served, RECOMMENDED),
+            "shelf": serving.recommend(served, RECOMMENDED, note=False),
         }
         return super().render_change_form(request, context, *args, **kwargs)
 

@@ -26,7 +26,9 @@ class PublicationAdmin(ReadOnlyAdmin):
 
     @admin.display(description="By", ordering="by__username")
     def who(self, publication: Publication) -> str:
-        return publication.by.get_username() if publication.by else "the gate"
+        if publication.by:
+            return publication.by.get_username()
+        return "the watch" if publication.action == Publication.Action.ROLL_BACK else "the gate"
 
 
 def _link(run: Run | None) -> str | SafeString:

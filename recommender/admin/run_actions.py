@@ -13,7 +13,7 @@ from django.urls import URLPattern, path, reverse
 from django.utils.html import format_html
 
 from recommender import tasks
-from recommender.admin import run_screening
+from recommender.admin import outcomes, run_screening
 from recommender.admin.forms import ReasonForm, TrainForm
 from recommender.admin.jobs import JobAdmin
 from recommender.engine.errors import InvalidConfig, RecommenderError, UnknownName
@@ -38,6 +38,7 @@ class RunActions(JobAdmin):
             ("<int:run_id>/progress/", self.progress_view, "recommender_run_progress"),
             ("<int:run_id>/cancel/", self.cancel_view, "recommender_run_cancel"),
             ("<int:run_id>/publish/", self.publish_view, "recommender_run_publish"),
+            ("<int:run_id>/estimate/", self.estimate_view, "recommender_run_estimate"),
             ("<int:run_id>/restore/", self.restore_view, "recommender_run_restore"),
         ]
         own = [path(route, self.admin_site.admin_view(view), name=name) for route, view, name in views]
@@ -156,6 +157,13 @@ class RunActions(JobAdmin):
             live,
             danger=True,
         )
+
+    def estimate_view(self, request: HttpRequest, run_id: int) -> HttpResponse:
+        """What the run would have brought, told by what chance showed."""
+        run = get_object_or_404(Run, pk=run_id)
+        if not self.has_view_permission(request, run):
+            raise PermissionDenied
+        return outcomes.estimate_view(self, request, run)
 
     def restore_view(self, request: HttpRequest, run_id: int) -> HttpResponse:
         """Release what the run left out by itself; the page first shows what that would change."""

@@ -12,7 +12,7 @@ from django.urls import reverse
 from django.utils.html import format_html
 from django.utils.safestring import SafeString
 
-from recommender.admin import charts, run_screening
+from recommender.admin import charts, outcomes, run_screening
 from recommender.admin.forms import TrainForm
 from recommender.admin.lists import SteadyList
 from recommender.admin.map import MapPage
@@ -84,8 +84,10 @@ class RunAdmin(ReadOnly, RunActions, TuningPage, MapPage, SteadyList):
             "stage_bars": charts.stage_bars(run.stages),
             "choice": _choice(run.metrics.get("choice")),
             "screening": run_screening.section(run),
+            "outcomes": outcomes.of_run(run),
             "can_restore": self.may_restore(request),
             "newcomers": _newcomers(run.metrics.get("newcomers")),
+            "mixer": _mixer(run.metrics.get("mixer")),
             "gate_notes": [reason for reason in run.gate.get("reasons", []) if reason not in sentences],
             # Lists, because a template reads `counts.items` as the number of items.
             "counts": list(run.counts.items()),
@@ -94,6 +96,7 @@ class RunAdmin(ReadOnly, RunActions, TuningPage, MapPage, SteadyList):
             "target": publishing.roll_back_target() if is_live else None,
             "can_change": self.may_change(request),
             "can_publish": finished and bool(run.artifact) and not is_live,
+            "can_estimate": finished and bool(run.artifact),
             "artifact_gone": finished and not run.artifact,
             **(extra_context or {}),
         }
@@ -109,6 +112,14 @@ def _newcomers(figures: dict[str, Any] | None) -> dict[str, Any] | None:
     found = [(name, figures[f"{metric}@{k}"], figures["chance"][f"{metric}@{k}"])
              for name, metric in ((f"Recall@{k}", "recall"), (f"NDCG@{k}", "ndcg"))]  # fmt: skip
     return {"useful": figures["useful"], "learned_from": figures["items"], "rows": found}
+
+
+def _mixer(figures: dict[str, Any] | None) -> dict[str, Any] | None:
+    """What was learned of the sources of candidates: those that count, the weightiest first."""
+    if not figures:
+        return None
+    counting = [(name, 100 * weight) for name, weight in figures["weights"].items() if weight > 0]
+    return {**figures, "parts": sorted(counting, key=lambda part: -part[1]), "served": figures["kind"] != "first"}
 
 
 def _choice(choice: dict[str, Any] | None) -> dict[str, Any] | None:

@@ -2,7 +2,7 @@
 
 from ninja.openapi.docs import Swagger
 
-from recommender.api import assistant, events, health, items, openapi, recommendations, runs, search, senses
+from recommender.api import assistant, controls, events, health, items, openapi, recommendations, runs, search, senses
 from recommender.api.door import Api
 
 api = Api(
@@ -21,6 +21,7 @@ for router in (
     search.router,
     senses.router,
     items.router,
+    controls.router,
     runs.router,
     health.router,
 ):

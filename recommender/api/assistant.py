@@ -5,8 +5,8 @@ from ninja import Router
 
 from recommender.api.auth import READ
 from recommender.api.bodies import answer
+from recommender.api.recommendation_schemas import AssistantAnswer, AssistantQuestion
 from recommender.api.recommendations import as_json
-from recommender.api.schemas import AssistantAnswer, AssistantQuestion
 from recommender.services import people
 from recommender.services.assistant import conversation, replies
 

@@ -48,8 +48,8 @@ ADMIN = needs(ApiKey.Scope.ADMIN)
 
 def sent_key(request: HttpRequest) -> str:
     """The key that a request came with, valid or not."""
-    kind, _, token = request.headers.get("Authorization", "").partition(" ")
-    return (request.headers.get("X-API-Key") or (token if kind.lower() == "bearer" else "")).strip()
+    kind, _, token = request.META.get("HTTP_AUTHORIZATION", "").partition(" ")
+    return (request.META.get("HTTP_X_API_KEY") or (token if kind.lower() == "bearer" else "")).strip()
 
 
 def caller(request: HttpRequest) -> ApiKey:

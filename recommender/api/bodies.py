@@ -16,6 +16,9 @@ def _integer(digits: str) -> int | float:
     return int(digits) if len(digits) <= LONGEST_INTEGER else float(digits)
 
 
+JSON = DjangoJSONEncoder(allow_nan=False, separators=(",", ":"))
+
+
 class LenientParser(Parser):
     """NaN, Infinity and endless integers are read as numbers, so that they cost their row and not the whole batch."""
 
@@ -25,7 +28,9 @@ class LenientParser(Parser):
 
 def answer(data: Any, status: int = 200, headers: Mapping[str, str] | None = None) -> HttpResponse:
     """A JSON response. Answers depend on the key and the moment, so no cache keeps them."""
-    body = json.dumps(data, cls=DjangoJSONEncoder, allow_nan=False, separators=(",", ":"))
     return HttpResponse(
-        body, status=status, content_type="application/json", headers={"Cache-Control": "no-store", **(headers or {})}
+        JSON.encode(data),
+        status=status,
+        content_type="application/json",
+        headers={"Cache-Control": "no-store", **(headers or {})},
     )

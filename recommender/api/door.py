@@ -15,7 +15,7 @@ from ninja import NinjaAPI
 from ninja.errors import HttpError
 from ninja.openapi.schema import OpenAPISchema
 
-from recommender.api import openapi, problems
+from recommender.api import openapi, problems, recommendations
 from recommender.api.auth import sent_key
 from recommender.api.bodies import LenientParser
 from recommender.models import Access
@@ -39,7 +39,9 @@ class Api(NinjaAPI):
         patterns, app_name, namespace = super().urls
         for pattern in patterns:
             if pattern.callback is not None:
-                pattern.callback = self._guarded(pattern.callback, str(pattern.pattern) in OPEN)
+                where = str(pattern.pattern)
+                view = recommendations.quickly(pattern.callback) if where == "recommendations" else pattern.callback
+                pattern.callback = self._guarded(view, where in OPEN)
         return [*patterns, re_path(r"", self._guarded(missing))], app_name, namespace
 
     def get_openapi_schema(self, **where: Any) -> OpenAPISchema:

@@ -21,12 +21,14 @@ router = Router(tags=["Events"], auth=INGEST)
     operation_id="post_event",
 )
 def post_event(request: HttpRequest, event: Body[EventBody]) -> HttpResponse:
-    """Records one event. 201: recorded. 200: it was there already, nothing changed. 422: refused, with the reason."""
+    """Records one event. 201: recorded. 200: nothing changed, as it was there already, or as its visitor is in private
+    mode (`not_recorded`). 422: refused, with the reason."""
     result = events.record_batch([event])
     if result.rejected:
         raise InvalidInput(result.rejected[0]["reason"])
     new = result.accepted == 1
-    return answer({"accepted": new, "duplicate": not new}, 201 if new else 200)
+    told = {"accepted": new, "duplicate": result.duplicates == 1}
+    return answer(told | ({"not_recorded": True} if result.not_recorded else {}), 201 if new else 200)
 
 
 @router.post(
@@ -38,9 +40,11 @@ def post_event(request: HttpRequest, event: Body[EventBody]) -> HttpResponse:
 def post_events(request: HttpRequest, batch: Body[EventBatch]) -> HttpResponse:
     """Records up to 1,000 events.
 
-    A row that is not valid is listed with its reason, and the rest is kept. accepted + duplicates + rejected is the
-    number of rows that you sent. Sending the same batch again is safe.
+    A row that is not valid is listed with its reason, and the rest is kept. Rows of visitors in private mode are
+    counted as `not_recorded` and dropped. accepted + duplicates + rejected + not_recorded is the number of rows that
+    you sent. Sending the same batch again is safe.
     """
     rows: list[Any] = batch.events
     result = events.record_batch(rows)
-    return answer({"accepted": result.accepted, "duplicates": result.duplicates, "rejected": result.rejected})
+    told = {"accepted": result.accepted, "duplicates": result.duplicates, "rejected": result.rejected}
+    return answer(told | ({"not_recorded": result.not_recorded} if result.not_recorded else {}))

@@ -29,6 +29,10 @@ TAGS = [
         "description": "By words, misspelled or not, by meaning and by taste; by photo and by sound. Scope `read`.",
     },
     {"name": "Items", "description": "The catalogue. Reading needs `read`, writing `admin`."},
+    {
+        "name": "Controls",
+        "description": "What a visitor decides about their recommendations. Reading needs `read`, changing `ingest`.",
+    },
     {"name": "Runs", "description": "Train, watch, publish, roll back. Scope `admin`."},
     {"name": "Health", "description": "For monitors. Open."},
 ]

@@ -83,6 +83,8 @@ TITLES = {
 
 def kind_of(error: Exception) -> Kind:
     """The row of the table for this error: its own or its nearest ancestor's."""
+    if service_errors.database_is_away(error):
+        return TABLE[OperationalError]
     return next(TABLE[kind] for kind in type(error).__mro__ if kind in TABLE)
 
 

@@ -1,16 +1,21 @@
 """What to show. The hot path: no model of the answer is built, its bytes are."""
 
 import math
+from collections.abc import Callable
+from functools import wraps
 from typing import Annotated, Any
 
 from django.http import HttpRequest, HttpResponse
+from django.http.response import HttpResponseBase
 from ninja import Path, Query, Router
 
-from recommender.api.auth import READ
+from recommender.api.auth import READ, sent_key
 from recommender.api.bodies import answer
 from recommender.api.items import image_url, price_text
-from recommender.api.schemas import Problem, Recommendations, SimilarItems
-from recommender.services import alike, catalogue, people, serving
+from recommender.api.recommendation_schemas import Recommendations, SimilarItems
+from recommender.api.schemas import Problem
+from recommender.models import ApiKey
+from recommender.services import access, alike, catalogue, filtering, people, serving
 from recommender.services.serving import MAX_RESULTS, Recommendation, Shelf
 
 router = Router(tags=["Recommendations"], auth=READ)
@@ -18,6 +23,15 @@ router = Router(tags=["Recommendations"], auth=READ)
 Count = Annotated[int, Query(10, ge=1, le=MAX_RESULTS, description="How many items at most.", example=10)]
 Category = Annotated[
     str | None, Query(None, description="Only from this category and those under it.", example="prints")
+]
+Filter = Annotated[
+    str | None,
+    Query(
+        None,
+        description="Only items of which this is true; see the guide to the filter language.",
+        example="price < 20 and stock > 0",
+        max_length=filtering.MAX_LENGTH,
+    ),
 ]
 ItemId = Annotated[str, Path(description="An item of the catalogue.", example="print-0042")]
 ANSWERS = {200: Recommendations, 404: Problem}
@@ -30,20 +44,59 @@ def recommendations(
     session_id: Annotated[str | None, Query(None, description="Your id of an anonymous session.")] = None,
     n: Count = 10,
     category: Category = None,
+    filter: Filter = None,
+    explain: Annotated[
+        bool, Query(False, description="Also say which past events stand behind each item, and their shares.")
+    ] = False,
 ) -> HttpResponse:
     """What this visitor may like next. Give either `user_id` or `session_id`.
 
     It is computed from the visitor's latest events, so an event posted now changes the next answer, without training.
-    For a visitor nobody knows yet, and while there is no trained model, popular items serve.
+    For a visitor nobody knows yet, and while there is no trained model, popular items serve: `tier` says who did.
     """
     visitor_id = people.client_visitor_id(user_id, session_id)
-    return _shelf(serving.recommend(visitor_id, n, category=_known(category)))
+    condition = None if filter is None else filtering.parse(filter)
+    current = serving.live(visitor_id) if explain else None
+    shelf = serving.recommend(visitor_id, n, category=_known(category), condition=condition, current=current)
+    answered = as_json(shelf)
+    if current is not None:
+        for shown, behind in zip(answered["items"], serving.behind(visitor_id, shelf, current), strict=True):
+            shown["behind"] = _behind(behind)
+    return answer(answered)
+
+
+def quickly(view: Callable[..., HttpResponseBase]) -> Callable[..., HttpResponseBase]:
+    """Before ninja's view of the route above: the same answers to what is asked most, a visitor's id and perhaps a
+    number, in a third of the time. Whatever is more than that, or not as it should be, is left to ninja."""
+
+    @wraps(view)
+    def quick(request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponseBase:
+        asked, key = request.GET, sent_key(request)
+        n = asked.get("n", "10")
+        plain = asked.keys() <= PLAIN and all(len(values) == 1 for _, values in asked.lists())
+        if request.method != "GET" or not key or not plain or n not in NUMBERS:
+            return view(request, *args, **kwargs)
+        access.require(access.authenticate(key), ApiKey.Scope.READ)
+        visitor_id = people.client_visitor_id(asked.get("user_id"), asked.get("session_id"))
+        return answer(as_json(serving.recommend(visitor_id, NUMBERS[n])))
+
+    return quick
+
+
+PLAIN = frozenset({"user_id", "session_id", "n"})
+NUMBERS = {str(n): n for n in range(1, MAX_RESULTS + 1)}
 
 
 @router.get("/popular", response=ANSWERS, summary="Popular items", operation_id="popular_items")
 def popular(request: HttpRequest, n: Count = 10, category: Category = None) -> HttpResponse:
     """What most shoppers chose; the newest items while nobody has chosen anything."""
-    return _shelf(serving.popular(n, category=_known(category)))
+    return _shelf(serving.popular(n, category=_known(category), terms=serving.terms_of(None, "popular")))
+
+
+@router.get("/trending", response=ANSWERS, summary="Trending items", operation_id="trending_items")
+def trending(request: HttpRequest, n: Count = 10, category: Category = None) -> HttpResponse:
+    """What shoppers turned to in the last days, by a count that halves every two; nothing where little happened."""
+    return _shelf(serving.trends(n, category=_known(category), terms=serving.terms_of(None, "trending")))
 
 
 @router.get(
@@ -62,7 +115,7 @@ def similar(
 ) -> HttpResponse:
     """Items like this one, and why. One that nobody has touched yet is like others by its content alone; where nothing
     at all is known of it, popular items of its category serve."""
-    shelf = alike.similar(item_id, n, by=by)
+    shelf = alike.similar(item_id, n, by=by, terms=serving.terms_of(None, "similar"))
     answered = as_json(shelf)
     for shown, entry in zip(answered["items"], shelf.entries, strict=True):
         shown["why"] = _why(entry.why) if isinstance(entry, alike.Alike) else None
@@ -77,7 +130,18 @@ def similar(
 )
 def bought_together(request: HttpRequest, item_id: ItemId, n: Count = 10) -> HttpResponse:
     """What was in the same basket more often than chance explains; nothing where no item was."""
-    return _shelf(serving.bought_together(item_id, n))
+    return _shelf(serving.bought_together(item_id, n, terms=serving.terms_of(None, "together")))
+
+
+@router.get(
+    "/items/{item_id}/substitutes",
+    response=ANSWERS,
+    summary="What could be bought instead",
+    operation_id="item_substitutes",
+)
+def substitutes(request: HttpRequest, item_id: ItemId, n: Count = 10) -> HttpResponse:
+    """For an item that is sold out: items like it that can be bought, those of its category first."""
+    return _shelf(serving.substitutes(item_id, n, terms=serving.terms_of(None, "substitutes")))
 
 
 def _known(category: str | None) -> str | None:
@@ -96,6 +160,7 @@ def as_json(shelf: Shelf) -> dict[str, Any]:
         "tier": shelf.tier,
         "shelf": shelf.name,
         "title": shelf.title,
+        "variant": shelf.variant or None,
         "items": [_entry(entry) for entry in shelf.entries],
     }
 
@@ -109,9 +174,22 @@ def _entry(entry: Recommendation) -> dict[str, Any]:
         "score": round(entry.score, 6) if math.isfinite(entry.score) else 0.0,
         "position": entry.position,
         "reason": entry.reason,
+        "source": entry.source or None,
+        "rules": list(entry.rules),
+        "chance": entry.chance,
         "price": price_text(item),
         "category": item.category_id,
         "image": image_url(item),
+    }
+
+
+def _behind(behind: serving.Why) -> dict[str, Any]:
+    return {
+        "exact": behind.exact,
+        "events": [
+            {"item_id": part.item_id, "title": part.title, "verb": part.verb, "share": part.share}
+            for part in behind.shares
+        ],
     }
 
 

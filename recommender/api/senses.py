@@ -9,8 +9,9 @@ from ninja import Query, Router
 
 from recommender.api.auth import READ
 from recommender.api.bodies import answer
+from recommender.api.recommendation_schemas import Recommendations
 from recommender.api.recommendations import Count, as_json
-from recommender.api.schemas import Problem, Recommendations
+from recommender.api.schemas import Problem
 from recommender.engine.data import pictures
 from recommender.engine.errors import Unreadable
 from recommender.services import alike, uploads

@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 from recommender.engine.errors import InvalidConfig
 
 SHARES = ("diversity", "per_category", "per_creator", "newcomers", "one_event", "explore")
+MIXERS = ("weights", "lambdamart")
 
 
 @dataclass(frozen=True)
@@ -27,9 +28,12 @@ class ServingSettings:
     """Share of the lists in which one place shows what else might be liked, drawn by chance; 0 turns that off."""
     bought_once: bool = True
     """Do not recommend what the visitor bought, unless its attributes say `"bought_again": true`."""
-    deadline_ms: float = 60.0
+    mixer: str = "weights"
+    """How a run learns to mix sources of candidates: `weights`, or `lambdamart`, trees where they rank better, which
+    need LightGBM to learn and make an answer a millisecond slower."""
+    deadline_ms: float = 250.0
     """Milliseconds that all sources together may take; a source has `source_ms` of them."""
-    source_ms: float = 30.0
+    source_ms: float = 100.0
     """Milliseconds that one source of candidates may take; a later answer is not waited for."""
     log_answers: bool = True
     """Keep who was shown what and with which chance, for experiments and estimates; see `keep_days`."""
@@ -47,6 +51,8 @@ class ServingSettings:
         for name in ("bought_once", "log_answers"):
             if not isinstance(getattr(self, name), bool):
                 raise InvalidConfig(f"serving: {name} must be true or false.")
+        if self.mixer not in MIXERS:
+            raise InvalidConfig(f"serving: mixer must be one of {', '.join(MIXERS)}.")
         for name, most in (("deadline_ms", 10_000), ("source_ms", 10_000), ("keep_days", 3650)):
             value = getattr(self, name)
             if isinstance(value, bool) or not isinstance(value, int | float) or not 0 < value <= most:

@@ -209,7 +209,8 @@ def _sync(path: Path) -> None:
 
 def _load(path: Path) -> NDArray[Any]:
     try:
-        array: NDArray[Any] = np.load(path, mmap_mode="r", allow_pickle=False)
+        # As a plain array over the mapped file: np.memmap is slow to take parts of.
+        array: NDArray[Any] = np.asarray(np.load(path, mmap_mode="r", allow_pickle=False))
     except ValueError as error:
         raise ArtifactDamaged(f"{path.name} is not a plain array.") from error
     return array

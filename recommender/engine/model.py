@@ -14,7 +14,7 @@ and leaves nothing of a person to erase.
 """
 
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -28,17 +28,19 @@ from recommender.engine.data.vectors import unit
 from recommender.engine.errors import ArtifactDamaged, RecommenderError
 from recommender.engine.index import Index, IndexOptions, choose, index_kind
 from recommender.engine.index.exact import top_k
+from recommender.engine.ranking.sources import among
 from recommender.engine.ranking.together import bought_together
 from recommender.engine.trainers import Arrays, KnowsNeighbours, Options, Query, make_config, trainer
 from recommender.engine.trainers.popularity import PopularityConfig, PopularityTrainer
 
 NOT_SERVED = frozenset({"user_vectors"})  # learned, but dropped when written
+REMEMBERED = 10_000  # items whose nearest ones a process keeps at hand: 6 MB for 35 of each
 Ranking = tuple[NDArray[np.int32], NDArray[np.float32]]  # rows and scores, best first
 
 
 @dataclass(frozen=True)
 class LiveModel:
-    """An opened model. Thread-safe: nothing in it changes, and its arrays are read-only."""
+    """An opened model. Thread-safe: nothing in it changes but what it remembers, and its arrays are read-only."""
 
     artifact: Artifact
     items: Ids
@@ -46,6 +48,7 @@ class LiveModel:
     index: Index | None
     """Over the item vectors; None where the trainer has none."""
     similar_index: Index | None
+    _beside: dict[tuple[int, int], Ranking] = field(default_factory=dict, repr=False, compare=False)
 
     @property
     def manifest(self) -> Mapping[str, Any]:
@@ -67,9 +70,10 @@ class LiveModel:
             rows, scores = self._scan(histories, k, banned)
         else:
             rows, scores = self.index.search(self.query.vectors(histories), wanted)
-            scores[np.isin(rows, banned)] = -np.inf
-            order = np.argsort(scores == -np.inf, axis=1, kind="stable")[:, :k]
-            rows, scores = np.take_along_axis(rows, order, axis=1), np.take_along_axis(scores, order, axis=1)
+            if len(banned):
+                scores[among(rows.ravel(), banned).reshape(rows.shape)] = -np.inf
+                order = np.argsort(scores == -np.inf, axis=1, kind="stable")[:, :k]
+                rows, scores = np.take_along_axis(rows, order, axis=1), np.take_along_axis(scores, order, axis=1)
         rows[scores == -np.inf] = UNKNOWN
         return rows, scores
 
@@ -90,6 +94,23 @@ class LiveModel:
             if len(found):
                 return found, weights
         return self.together(item_row, k)
+
+    def beside(self, item_rows: NDArray[np.int32], k: int) -> Ranking:
+        """For R items, the K rows whose vectors have the largest cosines, the item itself among them: int32 and float32
+        (R, K). Needs `similar_index`. A shop's shoppers have the same items in mind, so what was found is remembered.
+        """
+        assert self.similar_index is not None
+        keys = [(row, k) for row in item_rows.tolist()]
+        known = {key: found for key in keys if (found := self._beside.get(key)) is not None}
+        missing = [key for key in dict.fromkeys(keys) if key not in known]
+        if missing:
+            units = np.asarray(self.artifact.arrays["unit_vectors"][[row for row, _ in missing]])
+            rows, scores = self.similar_index.search(units, k)
+            known |= {key: (rows[place].copy(), scores[place].copy()) for place, key in enumerate(missing)}
+            if len(self._beside) + len(missing) > REMEMBERED:
+                self._beside.clear()
+            self._beside.update((key, known[key]) for key in missing)
+        return np.stack([known[key][0] for key in keys]), np.stack([known[key][1] for key in keys])
 
     def together(self, item_row: int, k: int) -> Ranking:
         """Up to K companions of this item and their log-likelihood ratios: rows int32 (K,), scores float32 (K,)."""

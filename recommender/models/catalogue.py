@@ -55,7 +55,8 @@ class Item(models.Model):
     @property
     def first_picture(self) -> "Picture | None":
         """The one on its card; without a query where `pictures` are prefetched."""
-        return next(iter(self.pictures.all()), None)
+        known = getattr(self, "_prefetched_objects_cache", {}).get("pictures")  # where a manager would look, slowly
+        return next(iter(self.pictures.all() if known is None else known), None)
 
     @property
     def in_stock(self) -> bool:

@@ -37,6 +37,16 @@ class Experiment(models.Model):
     most_days = models.FloatField(
         default=28, validators=[MinValueValidator(0.01)], help_text="Ends at the latest then."
     )
+    baseline = models.FloatField(
+        null=True,
+        blank=True,
+        validators=[MinValueValidator(0.0001), MaxValueValidator(0.9999)],
+        help_text="The control's rate as expected; left empty, it is measured when the experiment starts.",
+    )
+    needed = models.PositiveIntegerField(
+        null=True, blank=True, help_text="Visitors of each variant, computed as it started."
+    )
+    report = models.JSONField(default=dict, blank=True, help_text="What had been found when it stopped.")
     started_at = models.DateTimeField(null=True, blank=True)
     stopped_at = models.DateTimeField(null=True, blank=True)
     why_stopped = models.CharField(max_length=300, blank=True)
@@ -92,6 +102,7 @@ class Answer(models.Model):
     )
 
     class Meta:
+        verbose_name_plural = "outcomes"  # what of them is shown on the console
         indexes = [
             models.Index(fields=["at"], name="answer_at"),
             models.Index(fields=["visitor_id", "-at"], name="answer_visitor_latest"),

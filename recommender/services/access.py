@@ -2,12 +2,13 @@
 
 import hashlib
 import secrets
+import time
 from collections.abc import Sequence
 from contextlib import suppress
 from datetime import timedelta
 from typing import Any
 
-from django.db import OperationalError
+from django.db import DatabaseError, InterfaceError, OperationalError
 from django.db.models import Q
 from django.utils import timezone
 
@@ -16,7 +17,12 @@ from recommender.services.errors import InvalidApiKey, InvalidInput, MissingScop
 
 MAX_NAME = 80  # characters
 PREFIX_LENGTH = 12  # "rs_" and nine characters: enough to tell keys apart, useless for guessing one
+KNOWN_FOR_S = 2.0  # seconds that a key is not asked for again: a revoked one works so long in other processes
+BELIEVED_FOR_S = 3600.0  # seconds that a key is let in by memory while no database can say whether it still holds
+MOST_SEEN = 1000
 TOUCH_EVERY = timedelta(minutes=1)  # last_used_at is for people; one write a minute is enough
+
+_seen: dict[str, tuple[float, ApiKey]] = {}  # by hash: when it was found (monotonic seconds), and its row
 
 
 def create(name: str, scopes: Sequence[str], by: Any = None) -> tuple[ApiKey, str]:
@@ -37,14 +43,29 @@ def create(name: str, scopes: Sequence[str], by: Any = None) -> tuple[ApiKey, st
 
 
 def authenticate(secret: str) -> ApiKey:
-    """The live key's row. Raises InvalidApiKey."""
-    key = ApiKey.objects.filter(key_hash=_hash(secret), revoked_at=None).first() if secret else None
+    """The live key's row, as it was at most KNOWN_FOR_S ago, or, where the database cannot be asked, what it said
+    lately. Raises InvalidApiKey."""
+    hashed = _hash(secret)
+    known = _seen.get(hashed)
+    if known is not None and time.monotonic() - known[0] < KNOWN_FOR_S:
+        return known[1]
+    try:
+        key = ApiKey.objects.filter(key_hash=hashed, revoked_at=None).first() if secret else None
+    except (OperationalError, InterfaceError):
+        before, key = _seen.get(hashed, (0.0, None))
+        if key is None or time.monotonic() - before > BELIEVED_FOR_S:
+            raise
+        return key
     if key is None:
+        _seen.pop(hashed, None)
         raise InvalidApiKey("Send a key made in the admin in the header X-API-Key.")
+    if len(_seen) >= MOST_SEEN:
+        _seen.clear()
+    _seen[hashed] = time.monotonic(), key
     now = timezone.now()
     stale = Q(last_used_at=None) | Q(last_used_at__lt=now - TOUCH_EVERY)
     if key.last_used_at is None or key.last_used_at < now - TOUCH_EVERY:
-        with suppress(OperationalError):  # a busy database is no reason to turn a reader away
+        with suppress(DatabaseError):  # a database that is busy or read-only is no reason to turn a reader away
             ApiKey.objects.filter(stale, pk=key.pk).update(last_used_at=now)
     return key
 
@@ -61,8 +82,9 @@ def require(key: ApiKey, scope: str) -> None:
 
 
 def revoke(key: ApiKey) -> None:
-    """Stop a key from working at once; its row stays as a record."""
+    """Stop a key from working, here at once and in other processes within KNOWN_FOR_S; its row stays as a record."""
     ApiKey.objects.filter(pk=key.pk, revoked_at=None).update(revoked_at=timezone.now())
+    _seen.pop(key.key_hash, None)
 
 
 def _hash(secret: str) -> str:

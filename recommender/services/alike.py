@@ -18,7 +18,7 @@ from recommender.models import Item
 from recommender.services import catalogue, serving, shared_words
 from recommender.services.content import vectors
 from recommender.services.errors import InvalidInput, NotPrepared
-from recommender.services.serving import POOL, Live, Recommendation, Shelf
+from recommender.services.serving import POOL, Live, Recommendation, Shelf, Terms
 
 By = Literal["both", "content", "behaviour"]
 
@@ -90,7 +90,13 @@ def _nearest(modality: str, sent: object, n: int, name: str, title: str, unprepa
 
 
 def similar(
-    item_id: str, n: int = 10, *, by: By = "both", exclude: Collection[str] = (), current: Live | None = None
+    item_id: str,
+    n: int = 10,
+    *,
+    by: By = "both",
+    exclude: Collection[str] = (),
+    current: Live | None = None,
+    terms: Terms | None = None,
 ) -> Shelf:
     """Items like this one, each an Alike with the reason in words; popular ones of its category, without reasons of
     that kind, where nothing is known of it. Raises UnknownItem, InvalidInput."""
@@ -105,12 +111,12 @@ def similar(
     content = nobody if by == "behaviour" else serving.content_neighbours(item_id, k, shut_out)
     # By places: cosines and a model's scores have nothing in common that could be added up.
     ranked = fuse([(found, np.array(scores)) for found, scores in (shoppers, content)], (1, 1), method="reciprocal")
-    entries = serving.filled([found for found, _ in ranked], [score for _, score in ranked], n, shut_out)
+    entries = serving.filled([found for found, _ in ranked], [score for _, score in ranked], n, shut_out, terms=terms)
     if not entries:
-        return serving.similar(item_id, n, exclude=exclude, current=current)
+        return serving.similar(item_id, n, exclude=exclude, current=current, terms=terms)
     reasons = _reasons(item, [entry.item for entry in entries], set(shoppers[0]))
     told = [
-        Alike(entry.item, entry.position, entry.score, _sentence(why, entry.item), why)
+        Alike(entry.item, entry.position, entry.score, _sentence(why, entry.item), rules=entry.rules, why=why)
         for entry, why in zip(entries, reasons, strict=True)
     ]
     run_id, tier = (current.run_id, "similar") if shoppers[0] else (None, "content")

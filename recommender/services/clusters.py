@@ -22,10 +22,7 @@ from recommender.services.content import vectors
 
 log = logging.getLogger(__name__)
 
-FEWEST = 8  # items or shoppers; of fewer there is nothing to group
-SEGMENTS = 12  # groups of shoppers, at most
-SHOPPERS = 100_000  # that groups are learned from
-FAVOURITES = 200  # popular items kept for each group of shoppers
+FEWEST = 8  # items; of fewer there is nothing to group
 CHUNK = 5_000
 WORD = re.compile(r"[^\W\d_]{3,}")
 PLAIN = frozenset(
@@ -91,6 +88,7 @@ def _learn(
 ) -> tuple[dict[str, NDArray[Any]], dict[str, Any]]:
     from recommender.engine.grouping import clusters, umap
     from recommender.engine.grouping.names import Terms, group_names, of_labels
+    from recommender.engine.grouping.segments import favourites, segmented
 
     by, units = "behaviour", None if item_vectors is None else unit(np.asarray(item_vectors, dtype=np.float32))
     if units is None:
@@ -102,24 +100,15 @@ def _learn(
     points = umap.lay_out(units, seed)
     dense = clusters.by_density(points, seed=seed) if len(points) > umap.FEWEST else np.full_like(labels, -1)
 
-    likes = (data.matrix > 0).astype(np.float32)
-    means = unit(np.asarray(data.matrix.maximum(0) @ units, dtype=np.float32))
-    told = np.flatnonzero(means.any(axis=1))
-    sample = told if len(told) <= SHOPPERS else np.random.default_rng(seed).choice(told, SHOPPERS, replace=False)
-    segments = np.zeros((0, units.shape[1]), dtype=np.float32)
-    if len(sample) >= FEWEST:
-        _, segments = clusters.by_means(means[sample], min(SEGMENTS, clusters.how_many(len(sample))), seed)
-    members = clusters.closest(means[told], segments) if len(segments) else np.zeros(0, dtype=np.int32)
-    takers = _takers(likes[told], members, len(segments))
-    order = np.argsort(-takers, axis=1, kind="stable")[:, :FAVOURITES].astype(np.int32)
-    chosen = np.take_along_axis(takers, order, axis=1)
+    segments, members, takers = segmented(data, units, seed)
+    chosen, counts = favourites(takers)
     arrays = {
         "groups/items": labels,
         "groups/dense": dense,
         "groups/points": points,
         "groups/segments": segments,
-        "groups/favourites": np.where(chosen > 0, order, -1).astype(np.int32),
-        "groups/takers": chosen,
+        "groups/favourites": chosen,
+        "groups/takers": counts,
     }
     if by == "content":
         arrays["groups/vectors"] = units
@@ -159,15 +148,6 @@ def of(model: LiveModel | None) -> Groups | None:
 def _content(items: Ids) -> NDArray[np.float32] | None:
     space = vectors.space("fused")
     return None if space is None else np.asarray(space.vectors(items.all), dtype=np.float32)
-
-
-def _takers(likes: Any, members: NDArray[np.int32], segments: int) -> NDArray[np.int32]:
-    """(S, N): how many of each group's shoppers chose each item."""
-    from scipy import sparse
-
-    shape = (segments, len(members))
-    joined = sparse.csr_array((np.ones(len(members), np.float32), (members, np.arange(len(members)))), shape=shape)
-    return np.asarray((joined @ likes).todense(), dtype=np.int32).reshape(segments, likes.shape[1])
 
 
 def _described(items: Ids) -> Iterator[list[str]]:

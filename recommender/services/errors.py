@@ -1,6 +1,17 @@
 """What a service refuses, in one tree with the engine's errors. Doors map them: API to problems, pages to messages."""
 
+from django.db import InterfaceError, InternalError, OperationalError
+
 from recommender.engine.errors import RecommenderError
+
+READ_ONLY = "25006"  # PostgreSQL's read_only_sql_transaction, which Django counts among the faults of a program
+
+
+def database_is_away(error: BaseException | None) -> bool:
+    """Whether the database is locked, read-only or not there: nobody's fault, and another time it may do."""
+    if isinstance(error, InternalError):
+        return getattr(error.__cause__, "sqlstate", None) == READ_ONLY
+    return isinstance(error, OperationalError | InterfaceError)
 
 
 class Refused(RecommenderError):

@@ -11,6 +11,7 @@ from django.utils.dateparse import parse_datetime
 from recommender.models import Event
 from recommender.services import people
 from recommender.services.errors import InvalidInput
+from recommender.services.event_rows import EventRow
 
 FIELDS = (
     "event_id",
@@ -26,6 +27,7 @@ FIELDS = (
     "shelf",
     "position",
 )
+KINDS = frozenset(Event.Kind.values)
 EARLIEST = datetime(1990, 1, 1, tzinfo=UTC)  # before any web shop: a wrong unit or a zero date
 CLOCK_SKEW = timedelta(minutes=10)  # how far a client's clock may run ahead
 MAX_QUANTITY = 100_000  # pieces; a wholesaler buys thousands, and a number beyond this is an id or a price
@@ -34,7 +36,7 @@ MAX_SESSION = Event._meta.get_field("session").max_length or 64  # characters
 MAX_SHELF = Event._meta.get_field("shelf").max_length or 32  # characters
 
 
-def parse(row: Any, item_ids: Collection[str], run_ids: Collection[int], now: datetime) -> Event:
+def parse(row: Any, item_ids: Collection[str], run_ids: Collection[int], now: datetime) -> EventRow:
     """The event that a mapping of FIELDS describes, not yet saved. Raises InvalidInput with the reason.
 
     `item_ids` are those of its batch that are in the catalogue, `run_ids` those that there are; `now` is when it came.
@@ -50,7 +52,7 @@ def parse(row: Any, item_ids: Collection[str], run_ids: Collection[int], now: da
     if event_id is None:
         raise InvalidInput("event_id must be a UUID; make one per event and repeat it when you retry.")
     kind = row.get("kind")
-    if not isinstance(kind, str) or kind not in Event.Kind.values:
+    if not isinstance(kind, str) or kind not in KINDS:
         raise InvalidInput(f"kind must be one of {', '.join(Event.Kind.values)}.")
     item_id = row.get("item_id")
     if not isinstance(item_id, str) or item_id not in item_ids:
@@ -61,7 +63,7 @@ def parse(row: Any, item_ids: Collection[str], run_ids: Collection[int], now: da
         raise InvalidInput("run_id must be a whole number as an answer gave it.")
     if rec_id is None and row.get("rec_id") is not None:
         raise InvalidInput("rec_id must be a UUID as an answer gave it.")
-    return Event(
+    return EventRow(
         event_id=event_id,
         kind=kind,
         visitor_id=visitor_id,
@@ -161,6 +163,8 @@ def _is_finite(value: Any) -> bool:
 
 def _is_unicode(value: str) -> bool:
     """False for half of a surrogate pair, which JSON can escape."""
+    if value.isascii():  # which costs nothing, and nearly all is
+        return True
     try:
         value.encode()
     except UnicodeEncodeError:

@@ -13,8 +13,9 @@ from django.utils import timezone
 
 from recommender.models import Event, Item, Run, Visitor
 from recommender.models.ids import is_external_id
-from recommender.services import event_fields, people
+from recommender.services import controls, event_fields, event_rows, people
 from recommender.services.errors import InvalidInput
+from recommender.services.event_rows import EventRow
 from recommender.services.screening import velocity
 
 MAX_BATCH = 1000  # events of one batch; about 250 kB of JSON
@@ -40,6 +41,8 @@ NO_SOURCE = Source()
 class BatchResult:
     accepted: int = 0
     duplicates: int = 0
+    not_recorded: int = 0
+    """Valid ones of visitors in private mode, of whom nothing is kept."""
     rejected: list[dict[str, Any]] = field(default_factory=list)
     """One {index, event_id, reason} for each event that was not kept."""
 
@@ -56,21 +59,24 @@ def record(
     occurred_at: datetime | None = None,
     flag: str = "",
 ) -> bool:
-    """Record one event of the shop itself. False when `event_id` was already there. `flag` is the rule it broke."""
+    """Record one event of the shop itself. False when `event_id` was already there, or the visitor is in private mode.
+
+    `flag` is the rule it broke.
+    """
     now = timezone.now()
-    event = Event(
+    event = EventRow(
         event_id=event_id or uuid.uuid4(),
-        kind=kind,
-        visitor=visitor,
-        item=item,
-        value=value,
+        kind=str(kind),
+        visitor_id=visitor.pk,
+        item_id=item.pk,
+        value=None if value is None else float(value),
         occurred_at=occurred_at or now,
         received_at=now,
         session=session,
         flag=flag,
         **asdict(source),
     )
-    return _insert([event]) == 1
+    return _insert([event])[0] == 1
 
 
 def source(rec: Any = None, run: Any = None, shelf: Any = None, at: Any = None) -> Source:
@@ -115,17 +121,19 @@ def record_impressions(visitor_id: str, cards: Any, flag: str = "") -> int:
             runs[run] = source(run=run)
         found = source(rec=card.get("rec"), shelf=card.get("shelf"), at=card.get("at"))
         shown.append(
-            Event(
-                kind=Event.Kind.IMPRESSION,
-                visitor=visitor,
+            EventRow(
+                event_id=uuid.uuid4(),
+                kind=str(Event.Kind.IMPRESSION),
+                visitor_id=visitor.pk,
                 item_id=card["item"],
+                value=None,
                 occurred_at=now,
                 received_at=now,
                 flag=flag,
                 **asdict(replace(found, run_id=runs[run].run_id)),
             )
         )
-    return _insert(shown)
+    return _insert(shown)[0]
 
 
 def opinion(visitor_id: str, item_id: str) -> str:
@@ -157,8 +165,9 @@ def record_batch(rows: Sequence[Mapping[str, Any]]) -> BatchResult:
         raise InvalidInput(f"A batch holds at most {MAX_BATCH} events; this one has {len(rows)}. Split it.")
     result, now = BatchResult(), timezone.now()
     item_ids = set(Item.objects.filter(id__in=_external_ids(rows, "item_id")).values_list("id", flat=True))
-    run_ids = set(Run.objects.filter(id__in=_whole_numbers(rows, "run_id")).values_list("id", flat=True))
-    parsed: dict[uuid.UUID, Event] = {}
+    told = _whole_numbers(rows, "run_id")
+    run_ids = set(Run.objects.filter(id__in=told).values_list("id", flat=True)) if told else ()
+    parsed: dict[uuid.UUID, EventRow] = {}
     for index, row in enumerate(rows):
         try:
             event = event_fields.parse(row, item_ids, run_ids, now)
@@ -171,10 +180,10 @@ def record_batch(rows: Sequence[Mapping[str, Any]]) -> BatchResult:
             parsed[event.event_id] = event
     velocity.posted(parsed.values())
     if parsed:
-        with transaction.atomic():
+        with event_rows.turn(), transaction.atomic():
             people.ensure_all({event.visitor_id for event in parsed.values()})
-            result.accepted = _insert(list(parsed.values()))
-        result.duplicates += len(parsed) - result.accepted
+            result.accepted, result.not_recorded = _insert(list(parsed.values()))
+        result.duplicates += len(parsed) - result.accepted - result.not_recorded
     return result
 
 
@@ -195,19 +204,18 @@ def _whole_numbers(rows: Sequence[Mapping[str, Any]], name: str) -> set[int]:
 
 
 @transaction.atomic
-def _insert(events: list[Event]) -> int:
-    """Insert what is new, under the account where a guest has become one; returns how many were new.
+def _insert(rows: Sequence[EventRow]) -> tuple[int, int]:
+    """Insert what is new, under the account where a guest has become one, and nothing of visitors in private mode.
+
+    Returns how many were inserted, and how many were left out for privacy.
 
     The visitors are locked first, in one order everywhere: a retry that overtakes its first attempt waits here and
     then finds those events, and a guest who logs in at this moment takes all of them along.
     """
-    visitors = Visitor.objects.select_for_update(no_key=True).filter(id__in={event.visitor_id for event in events})
+    visitors = Visitor.objects.select_for_update(no_key=True).filter(id__in={row.visitor_id for row in rows})
     owners = dict(visitors.order_by("id").values_list("id", "merged_into_id"))
-    for event in events:
-        event.visitor_id = owners.get(event.visitor_id) or event.visitor_id
-    known = set(
-        Event.objects.filter(event_id__in=[event.event_id for event in events]).values_list("event_id", flat=True)
-    )
-    new = [event for event in events if event.event_id not in known]
-    Event.objects.bulk_create(new, ignore_conflicts=True)
-    return len(new)
+    for row in rows:
+        row.visitor_id = owners.get(row.visitor_id) or row.visitor_id
+    private = controls.private_among({row.visitor_id for row in rows})
+    kept = [row for row in rows if row.visitor_id not in private] if private else rows
+    return event_rows.insert(kept), len(rows) - len(kept)

@@ -214,13 +214,13 @@ def _placed(model: LiveModel, description: Description, item_ids: list[str]) -> 
 
 
 def like_history(
-    past: History, k: int, exclude: Collection[str] = ()
+    past: History, k: int, exclude: Collection[str], space: vectors.Space | None
 ) -> tuple[list[str], NDArray[np.float32], dict[str, str]]:
     """Up to K items that say, show and sound like what speaks for something in a history, best first, with their
     cosines to all of it; and for each, the item of the history that it is closest to. Empty where that is not encoded.
+    `space` is the fused one: to look for it may need the database, which not every thread may ask.
     """
     nothing: tuple[list[str], NDArray[np.float32], dict[str, str]] = [], np.zeros(0, np.float32), {}
-    space = vectors.space("fused")
     liked = past.weights > 0
     own = [item_id for item_id, tells in zip(past.item_ids, liked, strict=True) if tells]
     if space is None or not own:

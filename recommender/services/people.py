@@ -7,7 +7,7 @@ from django.contrib.auth.models import AbstractBaseUser, User
 from django.core.exceptions import ValidationError
 from django.db import transaction
 
-from recommender.models import CartLine, Event, Order, Review, Visitor
+from recommender.models import Answer, CartLine, Control, Event, Order, Review, Visitor
 from recommender.models.ids import validate_external_id
 from recommender.services.errors import InvalidInput
 
@@ -75,7 +75,8 @@ def client_visitor_id(user_id: str | None, session_id: str | None) -> str:
 
 @transaction.atomic
 def merge(guest_id: str, account: Visitor) -> int:
-    """Give a guest's history, cart, orders and reviews to the account it logged into. Returns the number of events.
+    """Give a guest's history, cart, orders, reviews and wishes to the account it logged into. Returns the number of
+    events.
 
     The guest's row stays and points at the account, so that a page still open under the old cookie keeps working.
     """
@@ -86,8 +87,11 @@ def merge(guest_id: str, account: Visitor) -> int:
         return 0
     moved = Event.objects.filter(visitor=guest).update(visitor=account)
     Order.objects.filter(visitor=guest).update(visitor=account)
+    Answer.objects.filter(visitor_id=guest.pk).update(visitor_id=account.pk)  # what was shown, for what comes of it
     _merge_reviews(guest, account)
     _merge_carts(guest, account)
+    if not Control.objects.filter(visitor=account).exists():  # else the account's own wishes stay
+        Control.objects.filter(visitor=guest).update(visitor=account)
     guest.merged_into = account
     guest.save(update_fields=["merged_into"])
     return moved

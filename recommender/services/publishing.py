@@ -7,15 +7,18 @@ from django.db import transaction
 
 from recommender.conf import conf
 from recommender.engine.model import open_model
-from recommender.models import Publication, Run
+from recommender.models import Experiment, Publication, Run, Variant
+from recommender.services import rows
 from recommender.services.errors import InvalidInput, NothingToRollBackTo, RunNotPublishable, UnknownRun
 
 MAX_REASON = 300  # characters
+LIVE = f"SELECT run_id FROM {Publication._meta.db_table} ORDER BY id DESC LIMIT 1"  # noqa: S608
 
 
 def live_run_id() -> int | None:
     """The run that serves, or None."""
-    return Publication.objects.order_by("-id").values_list("run_id", flat=True).first()
+    found = rows.fetched(LIVE, (), Publication)
+    return found[0][0] if found else None
 
 
 def live_run() -> Run | None:
@@ -79,10 +82,13 @@ def _served() -> list[int]:
 def sweep_artifacts() -> list[str]:
     """Delete artifacts that nobody would miss; returns their names.
 
-    Kept are the live run's, `keep_artifacts` of those that could be rolled back to, and as many of the newest others.
+    Kept are the live run's, `keep_artifacts` of those that could be rolled back to, and as many of the newest others;
+    and what an experiment serves, or is to serve.
     """
     keep = conf().keep_artifacts
     needed = set(_served()[-keep - 1 :])
+    tried = Variant.objects.exclude(experiment__status=Experiment.Status.STOPPED).exclude(run=None)
+    needed.update(tried.values_list("run_id", flat=True))
     others = Run.objects.exclude(artifact="").exclude(pk__in=needed).order_by("-id")
     removed = []
     for run in others[keep:]:

@@ -1,13 +1,9 @@
 """Why a recommendation stands there, in a sentence about what the visitor did."""
 
-from collections.abc import Sequence
+from collections.abc import Collection, Mapping, Sequence
 
-import numpy as np
-from numpy.typing import NDArray
-
-from recommender.engine.data.interactions import UNKNOWN, Histories
+from recommender.engine.data.interactions import UNKNOWN
 from recommender.engine.model import LiveModel
-from recommender.engine.ranking.explain import explain
 from recommender.models import Event, Item
 from recommender.services import newcomers
 from recommender.services.histories import History
@@ -25,23 +21,22 @@ VERBS = {
 """What a visitor did with an item, the strongest first."""
 
 
-def of_page(model: LiveModel, told: Histories, item_ids: Sequence[str], past: History) -> list[str]:
-    """For each of these items, some of which the model may not know. `told` is what it knows of the history `past`."""
-    rows = model.items.rows(item_ids)
-    known = rows != UNKNOWN
-    said = np.empty(len(rows), dtype=object)
-    said[known] = of_rows(model, told, rows[known], past)
-    new = [item_id for item_id, row in zip(item_ids, rows, strict=True) if row == UNKNOWN]
-    said[~known] = of_newcomers(model, new, past)
-    return said.tolist()
-
-
-def of_rows(model: LiveModel, told: Histories, found: NDArray[np.int32], past: History) -> list[str]:
-    """For each found row, the past item that adds most to its score."""
-    strongest = [reasons[0] if reasons else None for reasons in explain(model.query, told, found, limit=1)]
-    ids = {reason.item_row: model.items.id(reason.item_row) for reason in strongest if reason}
-    said = dict(zip(ids, sentences(list(ids.values()), past, "Because you {verb} {title}"), strict=True))
-    return [said[reason.item_row] if reason else POPULAR for reason in strongest]
+def of_page(
+    model: LiveModel, item_ids: Sequence[str], causes: Mapping[str, str], titles: Mapping[str, str], past: History
+) -> list[str]:
+    """For each of these items, some of which the model may not know: by `causes`, the past item that adds most to its
+    score, of which `titles` are known already."""
+    verbs = _verbs(past)
+    new = [item_id for item_id in item_ids if item_id not in causes and model.items.row(item_id) == UNKNOWN]
+    of_new = dict(zip(new, of_newcomers(model, new, past), strict=True))
+    said = []
+    for item_id in item_ids:
+        cause = causes.get(item_id)
+        if cause is not None and cause in titles:
+            said.append(f"Because you {_verb(verbs, cause)} {titles[cause]}")
+        else:
+            said.append(of_new.get(item_id, POPULAR))
+    return said
 
 
 def of_newcomers(model: LiveModel, item_ids: Sequence[str], past: History) -> list[str]:
@@ -57,12 +52,24 @@ def of_newcomers(model: LiveModel, item_ids: Sequence[str], past: History) -> li
 
 def sentences(item_ids: Sequence[str], past: History, words: str) -> list[str]:
     """For each of these items of a history, `words` with its {title} and what the visitor did with it as {verb}."""
-    titles = dict(Item.objects.filter(id__in=set(item_ids)).values_list("id", "title"))
+    said = described(item_ids, past)
+    return [words.format(title=said[item_id][0], verb=said[item_id][1]) for item_id in item_ids]
+
+
+def described(item_ids: Collection[str], past: History) -> dict[str, tuple[str, str]]:
+    """Of each of these items of a history, its title and what the visitor did with it, the strongest."""
+    titles = dict(Item.objects.filter(id__in=set(item_ids)).values_list("id", "title")) if item_ids else {}
+    did = _verbs(past)
+    return {item_id: (titles[item_id], _verb(did, item_id)) for item_id in item_ids}
+
+
+def _verbs(past: History) -> dict[str, set[str]]:
+    """What the visitor did with each item."""
     did: dict[str, set[str]] = {}
     for item_id, kind in zip(past.item_ids, past.kinds, strict=True):
         did.setdefault(item_id, set()).add(kind)
+    return did
 
-    def verb(item_id: str) -> str:
-        return next((word for kind, word in VERBS.items() if kind in did[item_id]), "chose")
 
-    return [words.format(title=titles[item_id], verb=verb(item_id)) for item_id in item_ids]
+def _verb(did: Mapping[str, set[str]], item_id: str) -> str:
+    return next((word for kind, word in VERBS.items() if kind in did[item_id]), "chose")

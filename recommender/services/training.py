@@ -21,7 +21,7 @@ from recommender.engine.evaluation.protocol import evaluate
 from recommender.engine.model import write_model
 from recommender.engine.trainers import Arrays, Options, Settles, make_config, trainer
 from recommender.models import Run
-from recommender.services import clusters, event_log, jobs, newcomers, publishing
+from recommender.services import clusters, event_log, jobs, mixing, newcomers, publishing, trending
 from recommender.services.errors import RunActive, UnknownRun
 from recommender.services.run_monitor import RunMonitor
 from recommender.services.screening import training_stage
@@ -30,7 +30,7 @@ log = logging.getLogger(__name__)
 
 STAGES = {
     "load": 15, "clean": 5, "screening": 15, "split": 2, "fit": 25, "evaluate": 15, "gate": 1, "refit": 25,
-    "newcomers": 6, "write": 12,
+    "newcomers": 6, "mixing": 6, "write": 12,
 }  # fmt: skip
 """The stages in order, with their usual part of the time."""
 METRIC_KS = (10, 20)  # lengths of the lists that are judged; the first decides at the gate
@@ -145,6 +145,7 @@ def _follow_up(row: Run) -> None:
         except RecommenderError as error:
             log.exception("Run %s passed the gate but cannot be published.", row.pk)
             Run.objects.filter(pk=row.pk).update(error=f"Not published. {error.message}")
+        trending.refresh()
     publishing.sweep_artifacts()
 
 
@@ -208,6 +209,12 @@ def _learn(row: Run, monitor: RunMonitor, out_of_time: jobs.OutOfTime) -> bool:
         if found is not None:
             row.metrics["newcomers"] = dict(found.figures)
             monitor.save("metrics")
+    with monitor.stage("mixing"):
+        bought = event_log.purchases(kept, data)
+        mixed, so = mixing.learned(query, train, test, bought, options, out_of_time)
+        if so:
+            row.metrics["mixer"] = so["mixer"]
+            monitor.save("metrics")
     with monitor.stage("write"):
         names = [f"run-{row.pk:06d}-{number}" for number in range(1, row.tries + 1)]
         for left in names:  # by earlier tries, whose workers were lost; never by later ones
@@ -222,7 +229,7 @@ def _learn(row: Run, monitor: RunMonitor, out_of_time: jobs.OutOfTime) -> bool:
             config,
             arrays,
             data,
-            purchases=event_log.purchases(kept, data),
+            purchases=bought,
             index=conf().index,
             manifest={
                 "run": row.pk,
@@ -231,8 +238,9 @@ def _learn(row: Run, monitor: RunMonitor, out_of_time: jobs.OutOfTime) -> bool:
                 "gate": row.gate,
                 **named,
                 **how,
+                **so,
             },
-            further={**groups, **mapped},
+            further={**groups, **mapped, **mixed},
         )
         row.artifact = name
         try:

@@ -8,7 +8,7 @@ from django.utils.functional import SimpleLazyObject
 
 from recommender.conf import conf
 from recommender.models import Category
-from recommender.services import catalogue, orders, serving
+from recommender.services import catalogue, controls, orders, serving
 from recommender.storefront.visitor import guest, visitor_id
 
 
@@ -19,6 +19,7 @@ def shop(request: HttpRequest) -> dict[str, Any]:
         "shop_tagline": values.shop_tagline,
         "departments": SimpleLazyObject(lambda: departments(request)),
         "cart_count": SimpleLazyObject(lambda: _cart_count(request)),
+        "decided": SimpleLazyObject(lambda: decided(request)),
         "staff_note": SimpleLazyObject(lambda: _staff_note(request)),
     }
 
@@ -31,11 +32,24 @@ def departments(request: HttpRequest) -> list[Category]:
     return known
 
 
+def decided(request: HttpRequest) -> controls.Controls:
+    """What the visitor decided about recommendations, asked for once per request."""
+    known: controls.Controls | None = getattr(request, "shop_decided", None)
+    if known is None:
+        known = controls.DEFAULT if _is_new(request) else controls.read(visitor_id(request))
+        request.shop_decided = known  # type: ignore[attr-defined]
+    return known
+
+
+def _is_new(request: HttpRequest) -> bool:
+    """Whether a browser came for the first time, so that nothing of it can be in the database."""
+    return not hasattr(request, "user") or (
+        guest(request).is_new and settings.SESSION_COOKIE_NAME not in request.COOKIES
+    )
+
+
 def _cart_count(request: HttpRequest) -> int:
-    # A browser that comes for the first time has no cart to look for.
-    if not hasattr(request, "user") or (guest(request).is_new and settings.SESSION_COOKIE_NAME not in request.COOKIES):
-        return 0
-    return orders.count(visitor_id(request))
+    return 0 if _is_new(request) else orders.count(visitor_id(request))
 
 
 def _staff_note(request: HttpRequest) -> str:

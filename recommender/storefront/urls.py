@@ -2,7 +2,18 @@
 
 from django.urls import path
 
-from recommender.storefront.views import account, assistant, browse, cart, item, search, senses, signing_in, taste
+from recommender.storefront.views import (
+    account,
+    assistant,
+    browse,
+    cart,
+    controls,
+    item,
+    search,
+    senses,
+    signing_in,
+    taste,
+)
 from recommender.storefront.views.media import media
 
 app_name = "storefront"
@@ -24,6 +35,7 @@ urlpatterns = [
     path("item/<str:item_id>/review/", item.review, name="review"),
     path("item/<str:item_id>/review/delete/", item.delete_review, name="delete-review"),
     path("item/<str:item_id>/cart/", cart.add, name="add-to-cart"),
+    path("why/<str:item_id>/", controls.why, name="why"),
     path("cart/", cart.page, name="cart"),
     path("cart/<str:item_id>/quantity/", cart.change, name="change-cart"),
     path("cart/<str:item_id>/remove/", cart.remove, name="remove-from-cart"),
@@ -33,6 +45,7 @@ urlpatterns = [
     path("account/", account.overview, name="account"),
     path("account/orders/", account.orders_page, name="orders"),
     path("account/history/", account.history, name="history"),
+    path("account/recommendations/", controls.page, name="recommendations"),
     path("account/reviews/", account.reviews_page, name="reviews"),
     path("account/login/", signing_in.LogIn.as_view(), name="login"),
     path("account/logout/", signing_in.log_out, name="logout"),

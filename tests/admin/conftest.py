@@ -96,8 +96,8 @@ def interactions(seed: int) -> Interactions:
     random = np.random.default_rng(seed)
     rows = np.repeat(np.arange(USERS), 6)
     items = (rows % 2) * (ITEMS // 2) + random.integers(0, ITEMS // 2, len(rows))
-    users = Ids([f"user-{k}" for k in range(USERS)])
-    return Interactions.build(users, Ids([f"item-{k}" for k in range(ITEMS)]), rows, items)
+    users = Ids.of(f"user-{k}" for k in range(USERS))
+    return Interactions.build(users, Ids.of(f"item-{k}" for k in range(ITEMS)), rows, items)
 
 
 @pytest.fixture(scope="session")

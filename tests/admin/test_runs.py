@@ -275,3 +275,19 @@ def test_a_run_says_how_well_it_finds_new_items(
     run.save()
     page = console.get(url("change", run)).content.decode()
     assert words in page and "0.4321" in page and "1,234" in page
+
+
+@pytest.mark.parametrize(("kind", "words"), [("weights", "is ranked together"), ("first", "only fill up behind it")])
+def test_a_run_says_what_its_sources_are_worth(
+    console: Client, finished: Callable[..., Run], kind: str, words: str
+) -> None:
+    run = finished()
+    weights = {"model": 0.75, "trending": 0.25, "new": 0.0} if kind == "weights" else {}
+    gain = {"value": 0.0123, "low": 0.001, "high": 0.02}
+    run.metrics["mixer"] = {
+        "kind": kind, "users": 1234, "model": 0.1111, "mixed": 0.1234, "gain": gain, "weights": weights,
+    }  # fmt: skip
+    run.save()
+    page = console.get(url("change", run)).content.decode()
+    assert words in page and "1,234" in page and "0.1111" in page and "0.0123 (0.0010 to 0.0200)" in page
+    assert ("75.0 %" in page and "Trending" in page) == (kind == "weights")

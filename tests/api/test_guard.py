@@ -66,12 +66,15 @@ def test_one_trip_to_the_cache_and_no_query(call: Call, shop: list[Item], settin
     counted = []
     for on in (False, True):
         trips.clear()
+        counters.forget()
         settings.RECOMMENDER = {**settings.RECOMMENDER, "guard": {"on": on}}
         with CaptureQueriesContext(connection) as queries:
             call("GET", "/items/print-0042", scope="read")
         counted.append((len(trips), len(queries)))
     assert counted[0][1] == counted[1][1]
     assert (counted[0][0], counted[1][0]) == (0, 1)
+    call("GET", "/items/print-0042", scope="read")
+    assert len(trips) == 1  # what comes at once goes along with the next
 
 
 def test_the_access_log_knows_keys_by_their_prefix(shop: list[Item], keys: dict[str, str]) -> None:

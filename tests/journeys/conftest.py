@@ -60,7 +60,7 @@ class Site:
         return done.stdout.strip()
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="package")
 def site(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Site]:
     """The site, seeded, started and with its first model live."""
     var = tmp_path_factory.mktemp("site")

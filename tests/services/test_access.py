@@ -67,7 +67,19 @@ def test_the_admin_scope_includes_the_others():
         access.require(key, scope)
 
 
-def test_the_last_use_is_noted_once_a_minute(django_assert_num_queries):
+def test_a_key_is_asked_for_again_within_seconds(monkeypatch, django_assert_num_queries):
+    key, secret = access.create("till", ["read"])
+    access.authenticate(secret)
+    with django_assert_num_queries(0):
+        assert access.authenticate(secret) == key
+    ApiKey.objects.update(revoked_at=timezone.now())  # by another process
+    monkeypatch.setattr(access, "KNOWN_FOR_S", 0)
+    with pytest.raises(InvalidApiKey):
+        access.authenticate(secret)
+
+
+def test_the_last_use_is_noted_once_a_minute(monkeypatch, django_assert_num_queries):
+    monkeypatch.setattr(access, "KNOWN_FOR_S", 0)
     _, secret = access.create("till", ["read"])
     access.authenticate(secret)
     noted = ApiKey.objects.get().last_used_at

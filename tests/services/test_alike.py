@@ -6,6 +6,7 @@ import pytest
 from recommender.engine.errors import Unreadable
 from recommender.models import Item
 from recommender.services import alike, serving, shared_words
+from recommender.services.content import vectors
 from recommender.services.errors import InvalidInput, NotPrepared, UnknownItem
 from tests import spaces
 
@@ -122,7 +123,7 @@ def test_vectors_that_fail_do_not_take_the_page_with_them(live, monkeypatch):
     def fail(modality):
         raise RuntimeError("of these vectors")
 
-    monkeypatch.setattr(serving.vectors, "space", fail)
+    monkeypatch.setattr(vectors, "space", fail)
     assert serving.content_neighbours("sea-00", 5) == ([], [])
 
 

@@ -11,6 +11,7 @@ from recommender.engine.trainers import Options, make_config, trainer
 from recommender.models import Event, Run, Visitor
 from recommender.services import clusters, event_log, publishing, serving
 from recommender.services.content import encoding
+from recommender.services.serving import personal
 from tests.services.conftest import HILL, SEA, carried_out, item_ids
 
 pytestmark = [pytest.mark.django_db, pytest.mark.database]
@@ -80,7 +81,7 @@ def test_where_the_model_fails_shoppers_alike_are_asked(groups, monkeypatch, ite
     def broken(*args, **kwargs):
         raise RuntimeError("planted")
 
-    monkeypatch.setattr(serving, "_by_model", broken)
+    monkeypatch.setattr(personal, "_by_model", broken)
     shelf = serving.recommend("sea-fan-0", 5)
     assert (shelf.tier, shelf.name, shelf.title) == ("segment", "segment", serving.SEGMENT_TITLE)
     assert shelf.run_id == serving.live().run_id and len(shelf.entries) == 5
@@ -96,7 +97,7 @@ def test_where_the_model_fails_shoppers_alike_are_asked(groups, monkeypatch, ite
 
 
 def test_groups_that_cannot_be_read_cost_a_shelf_nothing(groups, monkeypatch):
-    monkeypatch.setattr(serving, "_by_model", lambda *args: None)
+    monkeypatch.setattr(personal, "_by_model", lambda *args: (None, {}))
     monkeypatch.setattr(clusters.Groups, "segment", lambda *args: 1 / 0)
     assert serving.recommend("sea-fan-0", 5).tier == "popular"
 

@@ -8,7 +8,8 @@ import pytest
 
 from recommender.engine import model as model_module
 from recommender.models import Item, Run, Visitor
-from recommender.services import events, newcomers, people, publishing, serving
+from recommender.services import events, histories, newcomers, people, publishing, serving
+from recommender.services.serving import candidates
 from recommender.services.content import encoding, vectors
 from tests.services.conftest import HILL, SEA, carried_out, item_ids
 
@@ -152,7 +153,7 @@ def test_nothing_is_placed_twice_while_nothing_changes(mapped: Run, sailor: Visi
     assert first is not None and newcomers.of(model) is first
     add("sea-newer", "Sea 78")
     assert newcomers.of(model) is not first
-    scores = first.placed.scores(model.query, serving._told(model, serving.histories.read(sailor.pk)))
+    scores = first.placed.scores(model.query, candidates.told(model, histories.read(sailor.pk)))
     assert scores.shape == (1, 1) and np.isfinite(scores).all()
 
 

@@ -78,10 +78,12 @@ class FaissIndex:
         levelled = np.zeros((len(queries), self.index.d), dtype=np.float32)
         levelled[:, :-1] = queries
         scores, rows = self.index.search(levelled, k)
-        short = (rows < 0).any(axis=1)
+        short = rows[:, -1] < 0
         if short.any():
             everywhere: Any = faiss.SearchParametersIVF(nprobe=self.index.nlist)  # type: ignore[call-arg]  # faiss patches it in
             scores[short], rows[short] = self.index.search(levelled[short], k, params=everywhere)
+        if not (scores[:, 1:] == scores[:, :-1]).any():  # best first already; only ties are in no order
+            return rows.astype(np.int32), scores
         order = np.lexsort((rows, -scores), axis=1)
         return np.take_along_axis(rows, order, axis=1).astype(np.int32), np.take_along_axis(scores, order, axis=1)
 

@@ -1,5 +1,6 @@
 """Reasons: which of a visitor's past events stand behind a recommendation, and how much of it each one is."""
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -9,6 +10,7 @@ from numpy.typing import NDArray
 from recommender.engine.data.interactions import Histories
 
 LIMIT = 3  # reasons a shopper can take in at a glance
+MAINLY = 0.5  # part of a score from which an item stands there for one past event
 
 
 class Explains(Protocol):
@@ -36,17 +38,60 @@ def explain(
     Events of the same item are added up. Only what speaks for a recommendation is a reason; the list is empty where
     nothing does, as for trainers that give everyone the same. Ties by lower row.
     """
-    past_rows, place = np.unique(history.item_rows, return_inverse=True)
-    added = np.zeros((len(past_rows), len(item_rows)), dtype=np.float32)
-    np.add.at(added, place, query.contributions(history, item_rows))
-    added = np.maximum(added, 0)
-    shares = added / np.maximum(added.sum(axis=0), np.finfo(np.float32).tiny)
-    order = np.argsort(-added, axis=0, kind="stable")[:limit]
+    past_rows, added = _added(query, history, item_rows)
     return [
-        [
-            Reason(int(past_rows[row]), float(added[row, column]), float(shares[row, column]))
-            for row in order[:, column]
-            if added[row, column] > 0
-        ]
-        for column in range(len(item_rows))
+        [Reason(*reason) for reason in zip(rows[:limit], own[:limit], parts[:limit], strict=True)]
+        for rows, own, parts in _ordered(past_rows, added)
     ]
+
+
+def shares(query: Explains, history: Histories, item_rows: NDArray[np.int32]) -> list[list[tuple[int, float]]]:
+    """For each of K items, the past items that speak for it and their part, 0 to 1, of all that does, the largest
+    first; the parts of one item sum to 1. Empty where nothing speaks for it.
+
+    Where scores are sums over the history, as for most trainers, the parts are exact; for the others they are what the
+    query attributes to each event.
+    """
+    past_rows, added = _added(query, history, item_rows)
+    return [list(zip(rows, parts, strict=True)) for rows, _, parts in _ordered(past_rows, added)]
+
+
+def _ordered(
+    past_rows: NDArray[np.int32], added: NDArray[np.float32]
+) -> Iterator[tuple[list[int], list[float], list[float]]]:
+    """For each of K items: the past items that speak for it, the strongest first, what each adds, and their parts."""
+    order = np.argsort(-added, axis=0, kind="stable")
+    ordered = np.take_along_axis(added, order, 0)
+    parts = ordered / np.maximum(ordered.sum(axis=0), np.finfo(np.float32).tiny)
+    counts = np.count_nonzero(added, axis=0).tolist()
+    columns = zip(past_rows[order].T.tolist(), ordered.T.tolist(), parts.T.tolist(), counts, strict=True)
+    return ((rows[:count], own[:count], part[:count]) for rows, own, part, count in columns)
+
+
+def causes(
+    query: Explains, history: Histories, item_rows: NDArray[np.int32], least: float = MAINLY
+) -> NDArray[np.int32]:
+    """For each of K items, the past item that brings `least` of its score or more; -1 where none does. int32 (K,)."""
+    past_rows, added = _added(query, history, item_rows)
+    if not len(past_rows):
+        return np.full(len(item_rows), -1, dtype=np.int32)
+    strongest = added.argmax(axis=0)
+    total = added.sum(axis=0)
+    own = added[strongest, np.arange(len(item_rows))]
+    return np.where((total > 0) & (own >= least * total), past_rows[strongest], -1).astype(np.int32)
+
+
+def _added(
+    query: Explains, history: Histories, item_rows: NDArray[np.int32]
+) -> tuple[NDArray[np.int32], NDArray[np.float32]]:
+    """The distinct items of a history, int32 (M,), and what each adds to the scores of K items, float32 (M, K): what
+    speaks against one counts as nothing."""
+    past_rows, place = np.unique(history.item_rows, return_inverse=True)
+    own = query.contributions(history, item_rows)
+    if len(past_rows) < len(place):
+        order = np.argsort(place, kind="stable")
+        starts = np.searchsorted(place[order], np.arange(len(past_rows)))
+        own = np.add.reduceat(own[order], starts, axis=0)
+    else:
+        own = own[np.argsort(place)]
+    return past_rows, np.maximum(own, 0)

@@ -23,6 +23,7 @@ from numpy.typing import NDArray
 
 from recommender.engine.data.interactions import Histories, Interactions
 from recommender.engine.errors import Cancelled, InvalidConfig, RecommenderError
+from recommender.engine.learning.trees import Trees
 from recommender.engine.trainers import Arrays, Options, Query, lambdamart, make_config, trainer
 from recommender.engine.trainers.neighbours import check
 from recommender.engine.trainers.parts import Scale, cut, mix, rising, settings_of, within
@@ -200,7 +201,7 @@ class BlendTrainer:
         parts = tuple(part.query for part in parts_of(arrays))
         weights, method = tuple(arrays["weights"].tolist()), bytes(arrays["method"]).decode()
         if method == "lambdamart":
-            linear, trees = BlendQuery(parts, weights, "linear"), lambdamart.Trees.of(arrays)
+            linear, trees = BlendQuery(parts, weights, "linear"), Trees.of(arrays)
             return lambdamart.LambdamartQuery(parts, linear, trees, arrays["popularity"], SCALES["linear"])
         return parts[0] if len(parts) == 1 else BlendQuery(parts, weights, method)
 

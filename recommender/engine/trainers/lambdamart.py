@@ -2,25 +2,22 @@
 
 Trees learn from users with held-out items, whose candidates are the DEPTH best of every part; they are told each part's
 score in units of its spread, 1 / (60 + rank) up to rank DEPTH, how many took the item (log) and how long the history is
-(log), and are taught by LambdaMART (Burges 2010, "From RankNet to LambdaRank to LambdaMART"): the gradient of a pair is
-what swapping it would change in NDCG.
-
-Serving knows no LightGBM: trees are arrays, walked for all candidates at once in O(trees levels) per candidate. What is
-no candidate of any part, or had already, stands below them in the order of the weighted sum.
+(log), and are taught by LambdaMART (`learning/trees.py`). What is no candidate of any part, or had already, stands
+below them in the order of the weighted sum.
 """
 
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, fields
-from typing import TYPE_CHECKING, Any
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
 
 from recommender.engine.data.interactions import Histories
-from recommender.engine.errors import InvalidConfig
+from recommender.engine.learning.trees import Trees, grown
 from recommender.engine.metrics import ndcg
 from recommender.engine.options import Progress
-from recommender.engine.trainers import Arrays, Query
+from recommender.engine.trainers import Query
 from recommender.engine.trainers.parts import FEW_USERS, Judge, K, Scale, best, hidden
 
 if TYPE_CHECKING:
@@ -29,42 +26,7 @@ if TYPE_CHECKING:
 DEPTH = 50  # best items by each part that trees learn to order, and the last rank that they are told
 SERVED = 200  # best items by each part that they order when asked
 RANK_OFFSET = 60
-TREES, LEAVES, LEVELS, RATE = 60, 7, 5, 0.05
-FEWEST_ROWS = 300  # in a leaf
 FOLDS = 3  # each costs as much as learning does
-BLOCK = 4096  # rows walked at once: 100 trees times these fit a cache
-
-
-@dataclass(frozen=True)
-class Trees:
-    """T trees of up to S nodes, the first the root; a leaf leads to itself. Each array is (T, S)."""
-
-    features: NDArray[np.int32]
-    thresholds: NDArray[np.float64]
-    """Up to these, inclusive, a row goes left."""
-    left: NDArray[np.int32]
-    right: NDArray[np.int32]
-    values: NDArray[np.float64]
-
-    def scores(self, rows: NDArray[np.float32]) -> NDArray[np.float32]:
-        """The sum of the leaves that each row (R, F) falls into, (R,)."""
-        result = np.zeros(len(rows), dtype=np.float32)
-        trees = np.arange(len(self.features))[:, None]
-        for start in range(0, len(rows), BLOCK):
-            block = rows[start : start + BLOCK]
-            places, nodes = np.arange(len(block)), np.zeros((len(trees), len(block)), dtype=np.int32)
-            for _ in range(LEVELS):
-                goes_left = block[places, self.features[trees, nodes]] <= self.thresholds[trees, nodes]
-                nodes = np.where(goes_left, self.left[trees, nodes], self.right[trees, nodes])
-            result[start : start + BLOCK] = self.values[trees, nodes].sum(axis=0)
-        return result
-
-    def as_arrays(self) -> Arrays:
-        return {f"trees/{field.name}": getattr(self, field.name) for field in fields(self)}
-
-    @classmethod
-    def of(cls, arrays: Arrays) -> "Trees":
-        return cls(*(arrays[f"trees/{field.name}"] for field in fields(cls)))
 
 
 @dataclass(frozen=True)
@@ -197,55 +159,8 @@ def learn(panel: Panel, linear: float, seed: int, progress: Progress) -> Trees |
 
 def grow(panel: Panel, users: NDArray[np.bool_], seed: int, progress: Progress) -> Trees | None:
     """Trees that some users teach; None where no user's candidates hold what was held out."""
-    try:
-        import lightgbm
-    except ImportError as error:
-        raise InvalidConfig("lambdamart needs LightGBM: pip install -r requirements-extras.txt.") from error
     users = users & panel.hits.any(axis=1)
     if not users.any():
         return None
     valid = panel.valid[users]
-    data = lightgbm.Dataset(panel.told[users][valid], panel.hits[users][valid], group=valid.sum(axis=1))
-    settings = {
-        "objective": "lambdarank",
-        "num_leaves": LEAVES,
-        "max_depth": LEVELS,
-        "learning_rate": RATE,
-        "min_data_in_leaf": FEWEST_ROWS,
-        "lambdarank_truncation_level": 2 * K,
-        "num_threads": 1,
-        "deterministic": True,
-        "force_row_wise": True,
-        "seed": seed,
-        "verbosity": -1,
-    }
-
-    def told(environment: Any) -> None:
-        progress(0.0, f"tree {environment.iteration + 1} of {TREES}")
-
-    return exported(lightgbm.train(settings, data, TREES, callbacks=[told]).dump_model())
-
-
-def exported(model: dict[str, Any]) -> Trees:
-    """Arrays of what LightGBM's `dump_model` says."""
-    trees = [list(_nodes(one["tree_structure"])) for one in model["tree_info"]]
-    shape = (len(trees), max(map(len, trees)))
-    kinds = (np.int32, np.float64, np.int32, np.int32, np.float64)
-    result = Trees(*(np.zeros(shape, kind) for kind in kinds))
-    for tree, nodes in enumerate(trees):
-        for place, (feature, threshold, left, right, value) in enumerate(nodes):
-            result.features[tree, place], result.thresholds[tree, place] = feature, threshold
-            result.left[tree, place], result.right[tree, place], result.values[tree, place] = left, right, value
-    return result
-
-
-def _nodes(root: dict[str, Any]) -> Iterator[tuple[int, float, int, int, float]]:
-    """Feature, threshold, left, right and value of each node, in the order in which they are numbered."""
-    queue, known = [root], 1
-    for place, node in enumerate(queue):
-        if "left_child" in node:
-            yield node["split_feature"], node["threshold"], known, known + 1, 0.0
-            queue += [node["left_child"], node["right_child"]]
-            known += 2
-        else:
-            yield 0, 0.0, place, place, node["leaf_value"]
+    return grown(panel.told[users][valid], panel.hits[users][valid], valid.sum(axis=1), seed, progress)

@@ -14,12 +14,17 @@ Solving G restricted to S and j for column j of P is the factorised sparse appro
 Cholesky factor instead, which needs a library of its own (CHOLMOD) and cannot be split by items. With S = M - 1 the
 answer is exact.
 
-Time: sum_u n_u^2 to choose, then for every item the pairs that users have among its S items, and S^3 / 3. Memory:
-about 24 M S bytes and two copies of X; G is never held.
+Most predictors are popular, so G between the most popular items, the core, is worked out once and looked up. Lines of G
+that belong to rarer items are worked out again for each block of targets, which share them.
+
+Time: sum_u n_u^2 to choose and for the core, a part of it for each block; then M S^2 look-ups and M S^3 / 3. Memory:
+about 36 M S bytes and four copies of X; G is never held.
 """
 
-from collections.abc import Iterator
-from typing import TYPE_CHECKING
+from collections.abc import Callable, Iterator
+from functools import partial
+from math import isqrt
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -32,16 +37,19 @@ if TYPE_CHECKING:
     from scipy.sparse import csr_matrix
 
 BLOCK_PAIRS = 8_000_000  # products summed at once to choose by; bounds a block to about 12 bytes each
-CHOOSING = 0.1  # its share of the time, about: 1.4 s of 36 on Gowalla, more where users have many items
-REPORT_EVERY = 64  # items
+HELD = 3  # times M S: entries of G in the core, and as many for a block of targets
+LINES = 16  # of G, made dense at once: few enough to stay in the processor's cache
+CHOOSING = 0.15  # its share of the time, about
+REPORT_EVERY = 64  # items, or products of LINES
 
 
 def memory_bytes(taken: "csr_matrix", items: int, size: int) -> int:
-    """About what `columns` and turning its answer round hold at most, beside X: two copies of X (U, M), a block of
-    pairs, the S predictors of `items` M with their weights twice, one item's equations."""
+    """About what `columns` and turning its answer round hold at most, beside X: four copies of X (U, M), a block of
+    pairs, the S predictors of `items` M with their weights, the core and a block's lines (or, later, the answer twice),
+    a product of LINES, one item's equations."""
     users, size = taken.shape[0], min(size, items)
     pairs = min(BLOCK_PAIRS, int((np.diff(taken.indptr).astype(np.int64) ** 2).sum()))
-    return 24 * items * size + 24 * taken.nnz + 24 * pairs + 16 * users + 16 * size**2
+    return (12 + 8 * HELD) * items * size + 32 * taken.nnz + 24 * pairs + 16 * users + 16 * LINES * items + 24 * size**2
 
 
 def columns(weighed: "csr_matrix", ridge: float, size: int, progress: Progress) -> "csr_matrix":
@@ -53,39 +61,40 @@ def columns(weighed: "csr_matrix", ridge: float, size: int, progress: Progress) 
     from scipy.sparse import csr_matrix
 
     m = weighed.shape[1]
-    by_item = weighed.T.tocsr()
-    chosen, counts = _chosen(weighed, by_item, ridge, size, lambda share, said: progress(CHOOSING * share, said))
+
+    def report(item: int) -> None:
+        progress(CHOOSING + (1 - CHOOSING) * item / m, f"item {item} of {m}")
+
+    chosen, counts = _chosen(weighed, ridge, size, lambda share, said: progress(CHOOSING * share, said))
     weights = np.zeros(chosen.shape, np.float32)
-    for item in range(m):
+    for item, gram in enumerate(_grams(weighed, chosen, counts, report)):
         if item % REPORT_EVERY == 0:
-            progress(CHOOSING + (1 - CHOOSING) * item / m, f"item {item} of {m}")
-        count = int(counts[item])
-        if not count:
+            report(item)
+        if not counts[item]:
             continue
-        near = by_item[np.append(chosen[item, :count], item)]
-        gram = (near @ near.T).toarray()
-        target = gram[:count, count].copy()
-        gram = gram[:count, :count]
-        gram[np.diag_indices(count)] += np.float32(ridge)
-        _, solved, failed = sposv(gram, target, lower=1, overwrite_a=1, overwrite_b=1)
+        gram[np.diag_indices(len(gram))] += np.float32(ridge)
+        _, solved, failed = sposv(gram[1:, 1:], gram[1:, 0], lower=1)
         if failed:
             raise NotFinite("Raise regularization or lower power.")
-        weights[item, :count] = solved
+        weights[item, : counts[item]] = solved
     taken = np.arange(chosen.shape[1]) < counts[:, None]
     indptr = np.concatenate(([0], np.cumsum(counts)))
     return csr_matrix((weights[taken], chosen[taken], indptr), shape=(m, m))
 
 
 def _chosen(
-    weighed: "csr_matrix", by_item: "csr_matrix", ridge: float, size: int, progress: Progress
+    weighed: "csr_matrix", ridge: float, size: int, progress: Progress
 ) -> tuple[NDArray[np.int32], NDArray[np.int64]]:
     """Each item's S predictors, best first, int32 (M, S), UNKNOWN where fewer share a user with it; how many, (M,)."""
+    by_item = weighed.T.tocsr()
     m = by_item.shape[0]
     size = max(1, min(size, m - 1))
     chosen = np.full((m, size), UNKNOWN, np.int32)
     norms = np.asarray(by_item.multiply(by_item).sum(axis=1)).ravel() + ridge
     scale = (1 / np.sqrt(norms)).astype(np.float32)
-    for start, stop in _blocks(weighed):
+    lengths = np.diff(weighed.indptr)
+    pairs = np.bincount(weighed.indices, weights=np.repeat(lengths, lengths), minlength=m)
+    for start, stop in _blocks(pairs, BLOCK_PAIRS):
         progress(start / m, f"choosing, item {start} of {m}")
         block = by_item[start:stop] @ weighed
         for row, low, high in zip(range(start, stop), block.indptr[:-1], block.indptr[1:], strict=True):
@@ -95,14 +104,72 @@ def _chosen(
     return chosen, (chosen != UNKNOWN).sum(axis=1)
 
 
-def _blocks(taken: "csr_matrix") -> Iterator[tuple[int, int]]:
-    """Consecutive ranges of items whose products with all others are about BLOCK_PAIRS, or of one item."""
-    lengths = np.diff(taken.indptr)
-    pairs = np.bincount(taken.indices, weights=np.repeat(lengths, lengths), minlength=taken.shape[1])
-    ends = np.cumsum(pairs)
+def _grams(
+    weighed: "csr_matrix", chosen: NDArray[np.int32], counts: NDArray[np.int64], report: Callable[[int], None]
+) -> Iterator[NDArray[np.float32]]:
+    """For each item G between itself, first, and its predictors, float32 (1 + count, 1 + count)."""
+    m, size = chosen.shape
+    popular = np.argsort(-np.bincount(weighed.indices, minlength=m), kind="stable")
+    rank = np.empty(m, np.int32)
+    rank[popular] = np.arange(m)
+    ranked = weighed[:, popular]  # sums for popular items, which are most, lie side by side in the processor's cache
+    by_rank = ranked.T.tocsr()
+    core = np.empty((min(m, isqrt(HELD * m * size)),) * 2, np.float32)
+    for part, lines in _products(by_rank, np.arange(len(core)), ranked[:, : len(core)]):
+        core[part] = lines
+    cells = (1 + ((chosen != UNKNOWN) & (rank[chosen] >= len(core))).sum(axis=1)) * (1 + size)
+    for start, stop in _blocks(cells, HELD * m * size):
+        sets = rank[np.column_stack((np.arange(start, stop), chosen[start:stop]))]
+        rare = (sets >= len(core)) & (np.arange(1 + size) <= counts[start:stop, None])
+        rows, places = np.nonzero(rare)
+        lines = _lines(by_rank, ranked, sets, rows, places, partial(report, start))
+        ends = np.searchsorted(rows, np.arange(stop - start + 1))
+        for items, count, low, high in zip(sets, counts[start:stop], ends[:-1], ends[1:], strict=True):
+            near = np.minimum(items[: 1 + count], len(core) - 1)
+            gram = core.take(near[:, None] * np.int64(len(core)) + near)
+            gram[places[low:high]] = lines[low:high, : 1 + count]
+            gram[:, places[low:high]] = lines[low:high, : 1 + count].T
+            yield gram
+        del lines  # before the next block's are made
+
+
+def _lines(
+    by_item: "csr_matrix",
+    weighed: "csr_matrix",
+    sets: NDArray[np.int32],
+    rows: NDArray[np.int64],
+    places: NDArray[np.int64],
+    report: Callable[[], None],
+) -> NDArray[np.float32]:
+    """G between the item at each of P places of sets (B, 1 + S) and all items of that set, float32 (P, 1 + S)."""
+    items, which = np.unique(sets[rows, places], return_inverse=True)
+    order = np.argsort(which, kind="stable")
+    ends = np.searchsorted(which[order], np.arange(len(items) + 1))
+    result = np.empty((len(rows), sets.shape[1]), np.float32)
+    for part, lines in _products(by_item, items, weighed):
+        if part.start % (LINES * REPORT_EVERY) == 0:
+            report()
+        asking = order[ends[part.start] : ends[part.stop]]
+        for some in np.array_split(asking, 1 + asking.size * sets.shape[1] // BLOCK_PAIRS):
+            result[some] = lines.take((which[some, None] - part.start) * lines.shape[1] + sets[rows[some]])
+    return result
+
+
+def _products(
+    by_item: "csr_matrix", items: NDArray[Any], weighed: "csr_matrix"
+) -> Iterator[tuple[slice, NDArray[np.float32]]]:
+    """Lines of G for consecutive parts of `items`, each with all columns of `weighed`, float32 (LINES or fewer, M)."""
+    for start in range(0, len(items), LINES):
+        part = slice(start, min(start + LINES, len(items)))
+        yield part, (by_item[items[part]] @ weighed).toarray()
+
+
+def _blocks(costs: NDArray[Any], most: int) -> Iterator[tuple[int, int]]:
+    """Consecutive ranges of items that cost about `most` together, or of one item."""
+    ends = np.cumsum(costs)
     start = 0
-    while start < len(pairs):
+    while start < len(ends):
         before = ends[start - 1] if start else 0
-        stop = max(start + 1, int(np.searchsorted(ends, before + BLOCK_PAIRS, side="right")))
+        stop = max(start + 1, int(np.searchsorted(ends, before + most, side="right")))
         yield start, stop
         start = stop

@@ -21,6 +21,7 @@ from django.core.management import call_command
 from django.core.management.base import BaseCommand, CommandError
 from django.db import DatabaseError, connection
 
+from recommender.management import web_server
 from recommender.management.site_lock import SiteLock, only_one
 from recommender.services import demo
 from recsite.celery import app as celery_app
@@ -143,9 +144,7 @@ class Command(BaseCommand):
             [*celery, "worker", "--queues", "train,encode,default", "--concurrency", "3", "--loglevel", "INFO", *alone],
         )
         self.start("beat", [*celery, "beat", "--loglevel", "INFO", "--pidfile", ""])
-        server = [sys.executable, "-m", "granian", "--interface", "wsgi", "--host", self.host, "--port", str(self.port)]
-        tuning = ["--workers", str(web_workers), "--blocking-threads", "16", "--respawn-failed-workers", "--no-ws"]
-        self.start("web", [*server, *tuning, "recsite.wsgi:application"])
+        self.start("web", web_server.command(self.host, self.port, web_workers))
         url = f"http://{self.host}:{self.port}/api/v1/health"
         _wait_for(lambda: self.alive() and _answers(url), START_WITHIN_S, f"The web server did not answer at {url}.")
 

@@ -125,7 +125,8 @@ def _ranked(wish: Wish, visitor_id: str | None) -> dict[str, float]:
             pass
     if wish.words:
         return dict(search.ranked(wish.words, visitor_id, POOL))
-    ranked = serving.recommend(visitor_id, min(POOL, serving.MAX_RESULTS), category=wish.category, exclude=shut_out)
+    most = min(POOL, serving.MAX_RESULTS)
+    ranked = serving.recommend(visitor_id, most, category=wish.category, exclude=shut_out, note=False)
     found = {entry.item.pk: entry.score for entry in ranked.entries}
     for item_id in _within(wish).order_by(F("price").desc(nulls_last=True), "pk").values_list("pk", flat=True)[:POOL]:
         found.setdefault(item_id, 0.0)

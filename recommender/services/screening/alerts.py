@@ -98,6 +98,17 @@ def test() -> dict[str, str]:
     return {channel: _try(channel, message) for channel in _channels()}
 
 
+def tell(subject: str, text: str, number: str) -> dict[str, str]:
+    """Tell of something else that happened, by each channel at once: {channel: why it failed, or nothing}.
+
+    `number` is the same where it is told again. Nothing is written down; what failed is logged.
+    """
+    name, now = conf().shop_name, timezone.now()
+    body = {"id": number, "sent_at": now.isoformat(), "shop": name, "text": f"{subject}. {text}", "url": _url()}
+    message = Message(number, f"[{name}] {subject}", text, {**body, "verdicts": [], "more": 0})
+    return {channel: _try(channel, message) for channel in _channels()}
+
+
 def state() -> list[ChannelState]:
     """Where each channel stands; empty where none is set up."""
     found = []

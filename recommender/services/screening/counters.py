@@ -16,6 +16,8 @@ log = logging.getLogger(__name__)
 AWAY_S = 10.0  # after the cache has failed, it is not asked for so long
 MOST_DEFERRED = 10_000  # counts that wait for the next request; more than a process can be asked for in a moment
 TAKEN_ALONG = 100  # of those with one request
+SOON_S = 0.25  # what `soon` counts may be known to other processes that much later
+MOST_KNOWN = 20_000  # keys of one process
 MOST_THINGS = 5000  # told apart under one key where the cache itself cannot count different things
 
 _away_until = 0.0
@@ -31,8 +33,8 @@ class Count:
     """Of a window."""
     by: int = 1
     """0 only reads; less than 0 takes back."""
-    of: str = ""
-    """Different things are counted, and this is one of them."""
+    of: str | frozenset[str] = ""
+    """Different things are counted, and this is one of them, or some."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,16 +83,68 @@ def count(counts: Sequence[Count]) -> list[Window | None]:
     ]
 
 
+def soon(counts: Sequence[Count]) -> list[Window | None]:
+    """The same, but the cache is asked at most every SOON_S by a process for the same keys: until then, what is counted
+    here is added to what it said, and goes along with the next question. Other processes know of it that much later."""
+    moment = time.time()
+    known = [_known.get((one.rule, one.key, int(moment // one.seconds))) for one in counts]
+    if all(held is not None and 0 <= moment - held.asked_at < SOON_S for held in known):
+        return [held.add(one, moment) for one, held in zip(counts, known, strict=True) if held is not None]
+    if len(_known) >= MOST_KNOWN:
+        _known.clear()
+    whole = [one if held is None else held.take(one) for one, held in zip(counts, known, strict=True)]
+    windows = count(whole)
+    for one, held, window in zip(whole, known, windows, strict=True):
+        if window is not None:
+            sent = set() if held is None or len(held.sent) > MOST_THINGS else held.sent
+            sent |= {one.of} if isinstance(one.of, str) else one.of
+            _known[one.rule, one.key, int(moment // one.seconds)] = _Known(moment, window, sent)
+    return windows
+
+
 def defer(count: Count) -> None:
     """Count with the next request instead of in a round trip of its own."""
-    _deferred.append(count)
+    held = _known.get((count.rule, count.key, int(time.time() // count.seconds)))
+    if held is not None:
+        held.by += count.by
+    else:
+        _deferred.append(count)
+
+
+class _Known:
+    """What the cache said of a key, and what was counted here since."""
+
+    __slots__ = ("asked_at", "by", "of", "sent", "window")
+
+    def __init__(self, asked_at: float, window: Window, sent: set[str]) -> None:
+        self.asked_at, self.window, self.by = asked_at, window, 0
+        self.of: set[str] = set()
+        self.sent = sent
+        """Things that the cache knows from here."""
+
+    def add(self, one: Count, moment: float) -> Window:
+        if isinstance(one.of, str) and one.of and one.of not in self.sent:
+            self.of.add(one.of)
+        elif not one.of:
+            self.by += one.by
+        now = self.window.now + self.by + len(self.of)
+        return Window(max(now, 0), self.window.before, moment / one.seconds % 1, one.seconds)
+
+    def take(self, one: Count) -> Count:
+        """All that is to be counted in the cache now."""
+        of = frozenset((*self.of, one.of)) if isinstance(one.of, str) and self.of else one.of
+        return Count(one.rule, one.key, one.seconds, one.by + self.by, of)
+
+
+_known: dict[tuple[str, str, int], _Known] = {}  # by rule, key and window
 
 
 def forget() -> None:
-    """For tests: what is deferred, and that the cache was away."""
+    """For tests: what is deferred or known, and that the cache was away."""
     global _away_until
     _away_until = 0.0
     _deferred.clear()
+    _known.clear()
 
 
 def _taken() -> list[Count]:
@@ -101,25 +155,26 @@ def _taken() -> list[Count]:
     return taken
 
 
-def _place(one: Count, moment: float) -> tuple[str, str, int, str, int]:
-    """(key, key of the window before, by, one of what, seconds to keep), as a cache takes them.
+def _place(one: Count, moment: float) -> tuple[str, str, int, tuple[str, ...], int]:
+    """(key, key of the window before, by, some of what, seconds to keep), as a cache takes them.
 
     Keys are hashed: an id may hold anything, and whoever reads the cache learns no addresses.
     """
     window = int(moment // one.seconds)
     name = blake2b(one.key.encode("utf-8", "surrogatepass"), digest_size=12).hexdigest()
-    of = blake2b(one.of.encode("utf-8", "surrogatepass"), digest_size=8).hexdigest() if one.of else ""
+    things = (one.of,) if isinstance(one.of, str) else one.of
+    of = tuple(blake2b(it.encode("utf-8", "surrogatepass"), digest_size=8).hexdigest() for it in things if it)
     stem = f"guard:{one.rule}:{name}"
     return f"{stem}:{window}", f"{stem}:{window - 1}", one.by, of, 2 * one.seconds + 60
 
 
-def _count_one(cache: Any, key: str, before: str, by: int, of: str, keep_s: int) -> tuple[int, int] | None:
+def _count_one(cache: Any, key: str, before: str, by: int, of: tuple[str, ...], keep_s: int) -> tuple[int, int] | None:
     """The same with what every cache of Django can do."""
     try:
         if of:
             seen = cache.get(key, frozenset())
-            if of not in seen and len(seen) < MOST_THINGS:
-                seen |= {of}
+            if not seen.issuperset(of) and len(seen) < MOST_THINGS:
+                seen |= frozenset(of)
                 cache.set(key, seen, keep_s)
             return len(seen), len(cache.get(before, ()))
         if by:

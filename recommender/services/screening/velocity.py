@@ -1,11 +1,11 @@
 """Rules on how fast: what is above a soft limit is flagged or held, what is above a hard one is refused for a while.
 
-Each question costs one round trip to the cache and no query. Where the cache is away or holds nonsense, nothing is
-flagged, held or refused. Names of rules are those of conf.LIMITS, and so are flags.
+Each question costs one round trip to the cache, or less, and no query. Where the cache is away or holds nonsense,
+nothing is flagged, held or refused. Names of rules are those of conf.LIMITS, and so are flags.
 """
 
 import unicodedata
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from datetime import timedelta
 from hashlib import sha256
 
@@ -14,12 +14,15 @@ from django.utils import timezone
 from recommender.conf import Limit, conf
 from recommender.models import Event
 from recommender.services.errors import TooMany
+from recommender.services.event_rows import EventRow
 from recommender.services.screening import counters
 from recommender.services.screening.clients import counted
-from recommender.services.screening.counters import Count
+from recommender.services.screening.counters import Count, Window
 
 MAX_TEXT = 1000  # characters of a name or an address that tell one from another
 LIVE = timedelta(minutes=10)  # events posted later than this after they happened are history, not behaviour to limit
+# Impressions come by the page, and a purchase's lines all at once.
+QUIET = frozenset(map(str, (Event.Kind.IMPRESSION, Event.Kind.PURCHASE)))
 # What staff read where a rule was broken.
 WORDS = {
     "visitor_events": "too much in a minute",
@@ -86,14 +89,12 @@ def order(visitor: str, client: str, address: str, payment: str = "") -> str:
     )
 
 
-def posted(events: Iterable[Event]) -> None:
+def posted(events: Iterable[EventRow]) -> None:
     """Flag the events of an API client that happened just now, by the rhythm of the visitors they tell of."""
     now = timezone.now()
-    rows: dict[str, list[Event]] = {}
+    rows: dict[str, list[EventRow]] = {}
     for event in events:
-        # Impressions come by the page, and a purchase's lines all at once.
-        quiet = event.kind in (Event.Kind.IMPRESSION, Event.Kind.PURCHASE)
-        if not quiet and now - LIVE <= event.occurred_at:
+        if event.kind not in QUIET and now - LIVE <= event.occurred_at:
             rows.setdefault(event.visitor_id, []).append(event)
     rule = _rules().get("visitor_events")
     if not rows or rule is None or rule.soft is None:
@@ -106,12 +107,14 @@ def posted(events: Iterable[Event]) -> None:
 
 
 def request(key: str, client: str, target: str = "") -> None:
-    """An API request with this key, asking for this thing; raises TooMany."""
+    """An API request with this key, asking for this thing; raises TooMany. Other processes know of it a little later:
+    a program asks a hundred times a second, and a round trip for each would cost it more than the limit is worth."""
     name = sha256(key.encode("utf-8", "surrogatepass")).hexdigest() if key else ""
     judge(
         ("key_requests", name, 1, ""),
         ("key_items", name if target else "", 1, target),
         ("client_failures", counted(client), 0, ""),
+        count=counters.soon,
     )
 
 
@@ -137,11 +140,13 @@ def counts_of(asked: Iterable[tuple[str, str, int, str]]) -> list[Count]:
     return [Count(rule, key, rules[rule].seconds, by, of) for rule, key, by, of in asked if key and rule in rules]
 
 
-def judge(*asked: tuple[str, str, int, str]) -> str:
+def judge(
+    *asked: tuple[str, str, int, str], count: Callable[[Sequence[Count]], Sequence[Window | None]] | None = None
+) -> str:
     """Count (rule, key, by, one of what) each, where there is a key. The flag of the first rule that is broken."""
     rules, flag, wait_s = _rules(), "", 0
     counts = counts_of(asked)
-    for one, window in zip(counts, counters.count(counts), strict=True):
+    for one, window in zip(counts, (count or counters.count)(counts), strict=True):
         if window is None:
             continue
         rule = rules[one.rule]

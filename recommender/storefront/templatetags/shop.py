@@ -33,6 +33,12 @@ def money(value: Decimal | float | None) -> str:
     return "Price on request" if value is None else f"{conf().currency_symbol}{value:,.2f}"
 
 
+@register.simple_tag
+def percent(share: float) -> str:
+    """42 %, and never 0 for what is there."""
+    return f"{share:.0%}".replace("%", " %") if share >= 0.005 else "less than 1 %"
+
+
 @register.filter
 def did(kind: str) -> str:
     return DID.get(Event.Kind(kind), kind)

@@ -16,7 +16,7 @@ from recommender.services import catalogue, events
 from recommender.services.errors import UnknownCategory
 from recommender.services.screening import velocity
 from recommender.storefront import shelves
-from recommender.storefront.context import departments
+from recommender.storefront.context import decided, departments
 from recommender.storefront.visitor import counted_id, guest, visitor_id
 
 log = logging.getLogger(__name__)
@@ -35,7 +35,7 @@ SORT_LABELS = {
 def home(request: HttpRequest) -> HttpResponse:
     me = visitor_id(request)
     all_departments = departments(request)
-    rows = shelves.home(me, all_departments)
+    rows = shelves.home(me, all_departments, decided(request))
     personal = any(row.personal or row.name == "recent" for row in rows)
     faces = [] if personal else [(department, _face(department, rows)) for department in all_departments]
     tiles = [(department, card) for department, card in faces if card]

@@ -13,6 +13,7 @@ from recommender.services import catalogue, orders
 from recommender.services.errors import CartProblem
 from recommender.services.screening import clients, velocity
 from recommender.storefront import shelves, sources
+from recommender.storefront.context import decided
 from recommender.storefront.forms import CheckoutForm, LineForm, QuantityForm
 from recommender.storefront.views.item import wanted
 from recommender.storefront.visitor import client, counted_id, visitor, visitor_id
@@ -29,7 +30,10 @@ def page(request: HttpRequest) -> HttpResponse:
         "pieces": sum(line.quantity for line in lines),
         "ready": bool(lines) and not any(_problem(line) for line in lines),
         "undo": _undo(request, lines),
-        "rows": [shelves.goes_with(chosen) or shelves.suggested(me, exclude=[item.pk for item in chosen])],
+        "rows": [
+            shelves.goes_with(chosen, me, decided(request))
+            or shelves.suggested(me, exclude=[item.pk for item in chosen])
+        ],
         "max_quantity": orders.MAX_QUANTITY,
     }
     return render(request, "storefront/cart.html", context)

@@ -3,11 +3,10 @@
 import logging
 import sys
 
-from django.db import InterfaceError, OperationalError
 from django.http import HttpRequest, HttpResponse
 from django.template import loader
 
-from recommender.services.errors import TooMany
+from recommender.services.errors import TooMany, database_is_away
 
 log = logging.getLogger(__name__)
 
@@ -23,7 +22,7 @@ def too_many(error: TooMany) -> HttpResponse:
 def fault(request: HttpRequest) -> HttpResponse:
     """A database that is locked, read-only or away is nobody's fault: 503, try again. Anything else is ours: 500."""
     error = sys.exc_info()[1]
-    if not isinstance(error, OperationalError | InterfaceError):
+    if not database_is_away(error):
         return HttpResponse(loader.get_template("500.html").render(), status=500)
     log.warning("%s %s has to be asked again, the database does not answer: %s", request.method, request.path, error)
     page = loader.get_template("503.html").render()

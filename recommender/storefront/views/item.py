@@ -18,6 +18,7 @@ from recommender.services import alike, catalogue, events, opinions, orders, rev
 from recommender.services.errors import InvalidInput, UnknownItem
 from recommender.services.screening import velocity
 from recommender.storefront import shelves, sources
+from recommender.storefront.context import decided
 from recommender.storefront.forms import ReviewForm
 from recommender.storefront.visitor import client, counted_id, is_a_look, visitor, visitor_id
 
@@ -25,6 +26,7 @@ log = logging.getLogger(__name__)
 
 REVIEWS_A_PAGE = 8
 SIMILAR_BY = {"both": "All in all", "content": "By what they are", "behaviour": "By what shoppers like"}
+INSTEAD = 4  # cards in the place of what is sold out
 TOGETHER_LENGTH = 6  # cards; what is bought together is a short list, and the next shelf wants items too
 
 
@@ -64,7 +66,8 @@ def opinion(request: HttpRequest, item_id: str) -> HttpResponse:
         if events.opinion(me.pk, item.pk) != kind:
             events.record(me, item, kind, source=sources.read(request.POST), flag=flag)
         words = "We will show you more like this." if kind == Event.Kind.LIKE else "We will show you less like this."
-        messages.success(request, f"Noted. {words}")
+        private = decided(request).private_since is not None
+        messages.success(request, "Private mode is on, so this was not noted." if private else f"Noted. {words}")
     return redirect("storefront:item", item.pk)
 
 
@@ -99,12 +102,21 @@ def delete_review(request: HttpRequest, item_id: str) -> HttpResponse:
 
 def _page(request: HttpRequest, item: Item, source: events.Source, form: ReviewForm | None = None) -> HttpResponse:
     me = visitor_id(request)
-    current = serving.live()
-    together = shelves.row(serving.bought_together(item.pk, TOGETHER_LENGTH, current=current))
-    shown = [card.item.pk for card in together.cards]
-    similar = _similar(request, item, shown, current)
-    rows = [row for row in (similar, together) if row]
+    wishes = decided(request)
+    current, shown = serving.live(me if wishes.personalised else None), shelves.unwanted(me, wishes)
+    terms = serving.terms_of(me, "together", wishes)
+    found = serving.bought_together(item.pk, TOGETHER_LENGTH, exclude=shown, current=current, terms=terms)
+    together = shelves.row(found)
+    shown += [card.item.pk for card in together.cards]
+    instead = shelves.Row("substitutes", "", [])
+    if not item.in_stock:
+        terms = serving.terms_of(me, "substitutes", wishes)
+        instead = shelves.row(serving.substitutes(item.pk, INSTEAD, exclude=shown, current=current, terms=terms))
+        shown += [card.item.pk for card in instead.cards]
+    similar = _similar(request, item, shown, current, serving.terms_of(me, "similar", wishes))
+    rows = [row for row in (instead, similar, together) if row]
     shelves.rate(rows)
+    shelves.note(rows, me, wishes)
     my_review = None
     if request.user.is_authenticated:
         my_review = reviews.written(me).filter(item=item).first()
@@ -152,12 +164,14 @@ def _said(item: Item, here: int) -> dict[str, Any]:
     return {"enough": said.enough, "sides": sides, "bars": bars}
 
 
-def _similar(request: HttpRequest, item: Item, shown: list[str], current: serving.Live) -> shelves.Row:
+def _similar(
+    request: HttpRequest, item: Item, shown: list[str], current: serving.Live, terms: serving.Terms
+) -> shelves.Row:
     """What is like the item, by what its visitor chose: content, behaviour or both."""
     ways = alike.ways(item.pk, current)
     asked = request.GET.get("similar")
     by: alike.By = next((way for way in ways if way == asked), "both")
-    found = alike.similar(item.pk, shelves.SHELF_LENGTH, by=by, exclude=shown, current=current)
+    found = alike.similar(item.pk, shelves.SHELF_LENGTH, by=by, exclude=shown, current=current, terms=terms)
     row = shelves.row(found, reasons=found.tier in ("similar", "content"))
     if len(ways) > 1:
         row.choices = [(SIMILAR_BY[way], f"?similar={way}#more", way == by) for way in ways]

@@ -8,6 +8,7 @@ from django.views.decorators.http import require_http_methods, require_POST
 
 from recommender.services import catalogue, tastes
 from recommender.services.errors import InvalidInput
+from recommender.storefront.context import decided
 from recommender.storefront.visitor import visitor, visitor_id
 
 
@@ -24,7 +25,9 @@ def page(request: HttpRequest) -> HttpResponse:
         except InvalidInput as refused:
             error = refused.detail
         else:
-            messages.success(request, "Thank you. The shelves below are put together for you.")
+            private = decided(request).private_since is not None
+            thanks = "Thank you. The shelves below are put together for you."
+            messages.success(request, "Private mode is on, so your picks were not kept." if private else thanks)
             return redirect("storefront:home")
     number = _number(request.POST.get("others") or request.POST.get("page", ""))
     items, more = tastes.choices(number)

@@ -27,6 +27,13 @@ def test_is_the_mean_of_its_parts_ranks() -> None:
     np.testing.assert_allclose(found, np.mean(logs, axis=0), rtol=1e-6)
 
 
+def test_parts_have_the_ensembles_settings_unless_told_otherwise() -> None:
+    assert EnsembleConfig().of("isolation_forest").trees == 300
+    assert EnsembleConfig(settings={"isolation_forest": {"sample": 64}}).of("isolation_forest").trees == 300
+    assert EnsembleConfig(settings={"isolation_forest": {"trees": 20}}).of("isolation_forest").trees == 20
+    assert EnsembleConfig(parts=("knn",)).of("knn") == make_config("knn", {})
+
+
 def test_shares_fall_as_scores_rise_seen_or_not() -> None:
     ranked = np.array([1.0, 2.0, 2.0, 2.0, 5.0])
     asked = np.array([-9.0, 1.0, 1.5, 2.0, 4.0, 5.0, 6.0, 1e9, 1e300])

@@ -9,14 +9,13 @@ import pytest
 
 from recommender.engine.data.interactions import Histories, Interactions
 from recommender.engine.errors import InvalidConfig
+from recommender.engine.learning.trees import Trees, exported
 from recommender.engine.trainers import Options, lambdamart, make_config
 from recommender.engine.trainers.blend import SCALES, BlendQuery, BlendTrainer
 from recommender.engine.trainers.lambdamart import (
     LambdamartQuery,
     Panel,
-    Trees,
     candidates,
-    exported,
     grow,
     learn,
     tell,

@@ -142,3 +142,24 @@ def test_no_redis_at_all() -> None:
         started = time.perf_counter()
         assert [velocity.look("anna", ADDRESS, "i") for _ in range(50)] == [""] * 50
         assert time.perf_counter() - started < 1
+
+
+def test_what_is_counted_soon_adds_up_here_at_once_and_there_later(real: int, monkeypatch: Any) -> None:
+    """Two processes, of which one asks seldom: what it counted is not lost, and nothing counts twice."""
+    counters.forget()
+    moment = [1_000_000_020.0]
+    monkeypatch.setattr(counters.time, "time", lambda: moment[0])
+    trips: list[Any] = []
+    count = counters.count
+    monkeypatch.setattr(counters, "count", lambda counts: trips.append(counts) or count(counts))
+    for number in range(5):
+        one, other = counters.soon([Count("soon", "a", 60), Count("soon_of", "a", 60, 1, f"thing {number % 2}")])
+        assert one and other and (one.now, other.now) == (number + 1, min(number + 1, 2))
+    assert len(trips) == 1
+    assert count([Count("soon", "a", 60, 0)])[0].now == 1
+    moment[0] += counters.SOON_S
+    one, other = counters.soon([Count("soon", "a", 60), Count("soon_of", "a", 60, 1, "thing 3")])
+    assert one and other and (one.now, other.now) == (6, 3)
+    assert count([Count("soon", "a", 60, 0)])[0].now == 6
+    counters.defer(Count("soon", "a", 60))
+    assert counters.soon([Count("soon", "a", 60, 0)])[0].now == 7

@@ -14,7 +14,7 @@ from recommender.engine.anomaly.subjects.profile_cells import Cells, Deeds, cell
 from recommender.engine.anomaly.subjects.profile_crowds import Crowds, Membership
 from recommender.engine.anomaly.subjects.profile_decoys import Decoys
 from recommender.engine.anomaly.subjects.profile_features import Measured
-from recommender.engine.anomaly.subjects.profile_judging import Scale, line, odds
+from recommender.engine.anomaly.subjects.profile_judging import REACH, Scale, line, odds
 from recommender.engine.options import Options, Progress, no_progress
 
 ROUNDS = 4
@@ -28,6 +28,7 @@ BENT = 0.5  # weight of what can bend, among what judges cells
 TREES = 100
 REAL_CELLS = 30_000  # to learn from
 CALM = 30.0
+FAR = 20.0  # standard deviations of crowds that count; lines are learned within REACH, which decoys hardly leave
 
 Column = NDArray[np.float64]
 
@@ -225,9 +226,10 @@ def _crowd_odds(members: Membership, crowds: Crowds) -> Column:
     if real.sum() < 10 or (enough & fake).sum() < 5:
         return found
     sizes = crowds.values[:, 0].astype(np.float64)
-    z = Scale.of(crowds.values[real], sizes[real]).z(crowds.values, sizes)
-    z[:, 0] = sizes / 3
-    found[enough] = odds(z[enough], line(z[enough], fake[enough]))
+    far = Scale.of(crowds.values[real], sizes[real]).z(crowds.values, sizes, FAR)
+    far[:, 0] = sizes / 3
+    near = np.clip(far, -REACH, REACH)
+    found[enough] = odds(far[enough], line(near[enough], fake[enough]))
     return found
 
 
@@ -281,8 +283,9 @@ def _cell_odds(
     bent = model.decision_function(rows)
     # A straight line goes on where decoys end: real campaigns are larger than theirs.
     scale = Scale.of(rows[told & ~fake].astype(np.float32), np.zeros(int((told & ~fake).sum())))
-    z = scale.z(rows.astype(np.float32), np.zeros(len(rows)))
-    own = BENT * bent + (1 - BENT) * np.clip(odds(z, line(z[told], fake[told])), -8, 16)
+    far = scale.z(rows.astype(np.float32), np.zeros(len(rows)), FAR)
+    near = np.clip(far[told], -REACH, REACH)
+    own = BENT * bent + (1 - BENT) * np.clip(odds(far, line(near, fake[told])), -8, 16)
     own[small[members.crowds]] = -8.0
     direct = ~joined
     found[members.cells[direct]] = own[direct]
