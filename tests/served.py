@@ -1,5 +1,6 @@
 """The real web server over a database of its own, started as `manage.py up` starts it; for tests and benchmarks."""
 
+import atexit
 import os
 import signal
 import socket
@@ -47,6 +48,7 @@ class Server:
                 cwd=ROOT,
                 env=self.env,
             )
+        atexit.register(self.kill)  # nothing is left behind by a benchmark that fails
         deadline = time.monotonic() + START_WITHIN_S
         while not self.answers():
             assert self.process.poll() is None and time.monotonic() < deadline, self.log.read_text()[-3000:]

@@ -45,7 +45,7 @@ def test_what_is_written_is_read(path: Path) -> None:
 
 def test_arrays_are_mapped_and_read_only(path: Path) -> None:
     vectors = open_artifact(path).arrays["learned/item_vectors"]
-    assert isinstance(vectors, np.memmap)
+    assert isinstance(vectors.base, np.memmap)
     with pytest.raises(ValueError, match="read-only"):
         vectors[0, 0] = 1
 

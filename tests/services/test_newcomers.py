@@ -9,8 +9,8 @@ import pytest
 from recommender.engine import model as model_module
 from recommender.models import Item, Run, Visitor
 from recommender.services import events, histories, newcomers, people, publishing, serving
-from recommender.services.serving import candidates
 from recommender.services.content import encoding, vectors
+from recommender.services.serving import candidates
 from tests.services.conftest import HILL, SEA, carried_out, item_ids
 
 # The heartbeat writes on a connection of its own, so that what the test writes must be committed.

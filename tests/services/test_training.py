@@ -57,7 +57,7 @@ def test_a_run_goes_from_events_to_the_live_model(judged):
     assert len(model) == 20 and model.manifest["run"] == run.pk and model.manifest["gate"] == run.gate
     shelf = serving.recommend("sea-fan-0", 3)
     assert (shelf.tier, shelf.run_id) == ("model", run.pk)
-    assert all(entry.item.pk.startswith("sea") for entry in shelf.entries)
+    assert all(entry.item.pk.startswith("sea") for entry in shelf.entries[:2])  # then comes another category's best
 
 
 def test_the_same_seed_gives_the_same_run(judged):

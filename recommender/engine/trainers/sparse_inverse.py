@@ -92,9 +92,7 @@ def _chosen(
     chosen = np.full((m, size), UNKNOWN, np.int32)
     norms = np.asarray(by_item.multiply(by_item).sum(axis=1)).ravel() + ridge
     scale = (1 / np.sqrt(norms)).astype(np.float32)
-    lengths = np.diff(weighed.indptr)
-    pairs = np.bincount(weighed.indices, weights=np.repeat(lengths, lengths), minlength=m)
-    for start, stop in _blocks(pairs, BLOCK_PAIRS):
+    for start, stop in _blocks(_pairs(by_item, weighed), BLOCK_PAIRS):
         progress(start / m, f"choosing, item {start} of {m}")
         block = by_item[start:stop] @ weighed
         for row, low, high in zip(range(start, stop), block.indptr[:-1], block.indptr[1:], strict=True):
@@ -159,9 +157,19 @@ def _products(
     by_item: "csr_matrix", items: NDArray[Any], weighed: "csr_matrix"
 ) -> Iterator[tuple[slice, NDArray[np.float32]]]:
     """Lines of G for consecutive parts of `items`, each with all columns of `weighed`, float32 (LINES or fewer, M)."""
-    for start in range(0, len(items), LINES):
-        part = slice(start, min(start + LINES, len(items)))
-        yield part, (by_item[items[part]] @ weighed).toarray()
+    pairs = _pairs(by_item, weighed)[items]
+    for start, stop in _blocks(pairs, BLOCK_PAIRS):
+        block = by_item[items[start:stop]] @ weighed
+        for low in range(start, stop, LINES):
+            part = slice(low, min(low + LINES, stop))
+            yield part, block[part.start - start : part.stop - start].toarray()
+
+
+def _pairs(by_item: "csr_matrix", weighed: "csr_matrix") -> NDArray[np.float64]:
+    """How many products each line of by_item @ weighed is the sum of."""
+    lengths = np.diff(weighed.indptr)
+    rows = np.repeat(np.arange(by_item.shape[0]), np.diff(by_item.indptr))
+    return np.bincount(rows, weights=lengths[by_item.indices], minlength=by_item.shape[0])
 
 
 def _blocks(costs: NDArray[Any], most: int) -> Iterator[tuple[int, int]]:

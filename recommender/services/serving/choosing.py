@@ -188,6 +188,7 @@ def _ordered(
     extra: int,
 ) -> NDArray[np.int64]:
     settings, nothing = terms.settings, np.full(len(items), -1, dtype=np.int32)
+    several = len({cause for cause in causes if cause is not None}) > 1  # else there is nothing to share the page with
     limits = applied.limits
     if mixed and found.new is not None and (new := found.new[kept]).any():
         # However well they may score: that is a guess, and there is room for more only where nothing else is left.
@@ -199,7 +200,7 @@ def _ordered(
         vectors=found.vectors[kept] if mixed and found.vectors is not None else None,
         categories=_numbered([item.category_id for item in items]) if mixed and not terms.category else nothing,
         creators=_numbered([item.creator or None for item in items]) if mixed else nothing,
-        causes=_numbered(causes) if mixed else nothing,
+        causes=_numbered(causes) if mixed and several else nothing,
         balance=1 - settings.diversity if mixed else 1.0,
         per_category=settings.per_category,
         per_creator=settings.per_creator,
