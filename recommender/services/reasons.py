@@ -10,6 +10,7 @@ from recommender.services.histories import History
 
 POPULAR = "Popular with other shoppers"
 NEW = "New in the shop"
+CHOSEN = "Chosen by the shop"
 VERBS = {
     Event.Kind.PURCHASE: "bought",
     Event.Kind.LIKE: "liked",

@@ -9,8 +9,9 @@ easier.
 """
 
 import json
+import uuid
 from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
@@ -19,7 +20,7 @@ from numpy.typing import NDArray
 
 D = 64
 GROUP = 150  # items that are alike, in the mean
-VISITORS, EVENTS = 2000, 30  # who asks, and what each did
+VISITORS, EVENTS = 20_000, 30  # who asks, and what each did
 CATEGORIES, DEPARTMENTS, CREATORS = 40, 8, 5000
 SPREAD = 0.8  # of the logarithm of lengths
 KINDS = ("view",) * 6 + ("click",) * 2 + ("cart", "like")
@@ -84,7 +85,7 @@ def fill(vectors: Vectors, taken: NDArray[np.int32]) -> None:
     from django.db import connection, transaction
     from django.utils import timezone
 
-    from recommender.models import Category, Event, Item, Visitor
+    from recommender.models import Category, Event, Item, Picture, Visitor
 
     rng, n = np.random.default_rng(3), len(vectors.items)
     above = [Category(slug=f"department-{k}", name=f"Department {k}") for k in range(DEPARTMENTS)]
@@ -122,25 +123,36 @@ def fill(vectors: Vectors, taken: NDArray[np.int32]) -> None:
             for row in range(start, min(start + AT_ONCE, n))
         ]
 
-    columns = "id, title, creator, description, category_id, price, stock, sound, attributes, active, added_at, updated_at"
+    columns = (
+        "id, title, creator, description, category_id, price, stock, sound, attributes, active, added_at, updated_at"
+    )
     places = ", ".join(["%s"] * 12)
     with transaction.atomic(), connection.cursor() as cursor:
         for start in range(0, n, AT_ONCE):
             cursor.executemany(f"INSERT INTO {Item._meta.db_table} ({columns}) VALUES ({places})", rows(start))  # noqa: S608
+        cursor.executemany(
+            f"INSERT INTO {Picture._meta.db_table} (item_id, file, alt, position) VALUES (%s, %s, '', 0)",  # noqa: S608
+            ((item_id(row), f"pictures/{item_id(row)}.jpg") for row in range(n)),
+        )
     Visitor.objects.bulk_create(Visitor(id=visitor_id(k), kind="external") for k in range(len(taken)))
-    Event.objects.bulk_create(
+    events = (
         (
-            Event(
-                visitor_id=visitor_id(k),
-                item_id=item_id(int(row)),
-                kind=KINDS[(k + place) % len(KINDS)],
-                occurred_at=now - timedelta(minutes=1 + 7 * (len(rows_of) - place)),
-            )
-            for k, rows_of in enumerate(taken)
-            for place, row in enumerate(rows_of)
-        ),
-        batch_size=500,
+            uuid.UUID(int=k * EVENTS + place + 1).hex,
+            KINDS[(k + place) % len(KINDS)],
+            visitor_id(k),
+            item_id(int(row)),
+            adapt(now - timedelta(minutes=1 + 7 * (EVENTS - place))),
+            adapt(now),
+        )
+        for k, rows_of in enumerate(taken)
+        for place, row in enumerate(rows_of)
     )
+    columns = "event_id, kind, visitor_id, item_id, occurred_at, received_at, session, shelf, flag"
+    with transaction.atomic(), connection.cursor() as cursor:
+        cursor.executemany(
+            f"INSERT INTO {Event._meta.db_table} ({columns}) VALUES (%s, %s, %s, %s, %s, %s, '', '', '')",  # noqa: S608
+            list(events),
+        )
 
 
 COLOURS = ("blue", "green", "red", "white", "black")
@@ -182,7 +194,9 @@ def publish(vectors: Vectors, taken: NDArray[np.int32], mixed: bool = True) -> P
     data = Interactions.build(
         Ids(np.array([f"user-{k:06d}".encode() for k in range(users)])), items, who, rows.ravel(), baskets=who // 1
     )
-    facts: dict[str, Any] = {"groups": {"by": "behaviour", "items": [], "dense": [], "segments": [], "segment_sizes": []}}
+    facts: dict[str, Any] = {
+        "groups": {"by": "behaviour", "items": [], "dense": [], "segments": [], "segment_sizes": []}
+    }
     further: dict[str, NDArray[Any]] = {}
     units = unit(vectors.items)
     centres = unit(units[rng.choice(n, 12, replace=False)])
@@ -197,13 +211,31 @@ def publish(vectors: Vectors, taken: NDArray[np.int32], mixed: bool = True) -> P
     }
     facts["mixer"] = {"kind": "first", "sources": list(SOURCES)}
     if mixed:
-        worth = {"model": 0.54, "similar": 0.1, "together": 0.02, "trending": 0.12, "new": 0.13, "cluster": 0.02, "popular": 0.07}
-        further["mixer/weights"] = np.array([[worth.get(name, 0) * part for name in SOURCES] for part in (0.3, 0.6, 0.1)], np.float32)
+        worth = {
+            "model": 0.54,
+            "similar": 0.1,
+            "together": 0.02,
+            "trending": 0.12,
+            "new": 0.13,
+            "cluster": 0.02,
+            "popular": 0.07,
+        }
+        further["mixer/weights"] = np.array(
+            [[worth.get(name, 0) * part for name in SOURCES] for part in (0.3, 0.6, 0.1)], np.float32
+        )
         facts["mixer"]["kind"] = "weights"
     run = Run.objects.create(trainer="als", status=Run.Status.SUCCEEDED, artifact="run-benchmark")
     learned = {"item_vectors": vectors.items, "lambda": np.array(vectors.lambda_, np.float32)}
     path = write_model(
-        conf().artifacts_dir, "run-benchmark", "als", AlsConfig(), learned, data, purchases=data, manifest=facts, further=further
+        conf().artifacts_dir,
+        "run-benchmark",
+        "als",
+        AlsConfig(),
+        learned,
+        data,
+        purchases=data,
+        manifest=facts,
+        further=further,
     )
     publishing.publish(run.pk, "benchmark")
     return path

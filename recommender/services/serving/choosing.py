@@ -11,7 +11,7 @@ from recommender.engine.data.interactions import UNKNOWN
 from recommender.engine.ranking import explore, rerank
 from recommender.engine.ranking.diversify import WORTH
 from recommender.models import Item, Rule
-from recommender.services import controls, rules
+from recommender.services import controls, reasons, rules
 from recommender.services.controls import Controls
 from recommender.services.filtering import Condition
 from recommender.services.rules import Acting, Applied
@@ -20,6 +20,7 @@ from recommender.services.serving.answers import Recommendation
 
 SPARE = 4  # items fetched beyond the wanted ones, in place of those that are sold out
 POOL = 4  # candidates per wanted result, so that filters and diversity have something to choose from
+RULE = "rule"  # the source of what only a rule named
 BROUGHT = 0.25  # share of a list that boosts may bring in though no source named it
 WIDE = 3  # items fetched per wanted result where a list is to be mixed
 
@@ -147,7 +148,7 @@ def _allowed(item: Item, terms: Terms) -> bool:
 
 
 def _with_named(found: Candidates, n: int, terms: Terms) -> Candidates:
-    """The candidates and what pins and boosts name besides, scored as the last that would be shown."""
+    """The candidates and what pins and boosts name besides, scored as the last of them."""
     there = {*found.item_ids, *terms.exclude}
     pins = sum(rule.action == Rule.Action.PIN for rule in terms.acting)
     # A boost on a whole category must not fill the list with what nobody asked for.
@@ -156,7 +157,7 @@ def _with_named(found: Candidates, n: int, terms: Terms) -> Candidates:
     if not named or found.items is not None:
         return found
     scores = np.asarray(found.scores, dtype=np.float32)
-    least = scores[min(n, len(scores)) - 1] if len(scores) else np.float32(1)
+    least = scores.min() if len(scores) else np.float32(1)
     own, more = len(found), len(named)
 
     def causes(places: NDArray[np.int64]) -> list[str | None]:
@@ -167,7 +168,7 @@ def _with_named(found: Candidates, n: int, terms: Terms) -> Candidates:
         found,
         item_ids=[*found.item_ids, *named],
         scores=np.append(scores, np.full(more, least, dtype=np.float32)),
-        sources=[*found.sources, *["rule"] * more] if found.sources else (),
+        sources=[*found.sources, *[RULE] * more] if found.sources else (),
         vectors=None if found.vectors is None else np.pad(found.vectors, ((0, more), (0, 0))),
         new=None if found.new is None else np.append(found.new, np.zeros(more, dtype=np.bool_)),
         causes=causes,
@@ -232,4 +233,5 @@ def filled(
     """The first n of these candidates, best first, that can be bought now."""
     terms = replace(terms or Terms(), exclude=exclude, category=category)
     chosen = choose(Candidates(item_ids, scores, items=items), n, terms)
-    return [replace(entry, reason=reason) for entry in chosen.entries]
+    there = set(item_ids)
+    return [replace(entry, reason=reason if entry.item.pk in there else reasons.CHOSEN) for entry in chosen.entries]

@@ -7,7 +7,7 @@ from dataclasses import replace
 from recommender.engine.data.interactions import UNKNOWN
 from recommender.services import catalogue
 from recommender.services.content import vectors
-from recommender.services.serving.answers import MAX_RESULTS, Shelf, checked
+from recommender.services.serving.answers import MAX_RESULTS, Recommendation, Shelf, checked
 from recommender.services.serving.choosing import POOL, Terms, filled
 from recommender.services.serving.lists import popular
 from recommender.services.serving.live_model import Live, live
@@ -52,8 +52,16 @@ def substitutes(
     Raises UnknownItem."""
     current = current or live()
     alike = _neighbours(item_id, min(checked(n) * POOL, MAX_RESULTS), exclude, current, "similar", terms)
-    own = catalogue.item(item_id).category_id
-    first = sorted(alike.entries, key=lambda entry: entry.item.category_id != own)[:n]
+    own = catalogue.item(item_id).category
+
+    def strangeness(entry: Recommendation) -> int:
+        """0 of the same category, 1 of the same department, 2 of another."""
+        other = entry.item.category
+        if own is None or other is None:
+            return 2
+        return 0 if other.pk == own.pk else 1 if (other.parent_id or other.pk) == (own.parent_id or own.pk) else 2
+
+    first = sorted(alike.entries, key=strangeness)[:n]
     entries = [replace(entry, position=position) for position, entry in enumerate(first, 1)]
     return Shelf("substitutes", "Available instead", alike.tier, alike.run_id, entries)
 

@@ -24,7 +24,7 @@ from recommender.services.filtering import Condition
 from recommender.services.rules import Acting
 from recommender.services.serving import again, candidates, lists
 from recommender.services.serving.answers import Recommendation, Shelf, checked
-from recommender.services.serving.choosing import POOL, Terms, choose, filled
+from recommender.services.serving.choosing import POOL, RULE, Terms, choose, filled
 from recommender.services.serving.live_model import Live, live
 
 log = logging.getLogger(__name__)
@@ -148,7 +148,10 @@ def _by_model(current: Live, past: histories.History, n: int, terms: Terms) -> t
     if not chosen.entries:
         return None, {}
     said = reasons.of_page(model, [entry.item.pk for entry in chosen.entries], chosen.causes, chosen.titles, past)
-    told = [replace(entry, reason=reason) for entry, reason in zip(chosen.entries, said, strict=True)]
+    told = [
+        replace(entry, reason=reasons.CHOSEN if entry.source == RULE else reason)
+        for entry, reason in zip(chosen.entries, said, strict=True)
+    ]
     return replace(shelf, entries=told), chosen.chances
 
 
@@ -185,7 +188,7 @@ def _by_content(past: histories.History, n: int, terms: Terms) -> Shelf | None:
         said = iter(
             reasons.sentences([item_id for item_id in near if item_id], past, "Close to {title} that you {verb}")
         )
-        because = [next(said) if item_id else "" for item_id in near]
+        because = [next(said) if item_id else reasons.CHOSEN for item_id in near]
     except (OperationalError, InterfaceError):
         raise
     except Exception:
