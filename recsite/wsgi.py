@@ -5,6 +5,7 @@ import os
 from collections.abc import Iterable
 from contextlib import suppress
 from io import BytesIO
+from multiprocessing.util import register_after_fork
 from typing import Any
 
 from django.conf import settings
@@ -25,8 +26,6 @@ from recsite.admission import Admission, come_back, is_always_admitted  # noqa: 
 
 log = logging.getLogger(__name__)
 
-access_log.start()
-answers.start()
 live_model.start()
 
 MOST_DRAINED = 32 * 1024 * 1024  # bytes of a refused body that are taken and thrown away
@@ -73,6 +72,13 @@ def _drain(body: LimitedStream, length: int) -> None:
                 pass
 
 
+def begin(_: Admission) -> None:
+    """What threads and the end of a process are for, anew in each process: this one and those forked from it."""
+    for buffer in (access_log, answers):
+        buffer.forget()
+        buffer.start()
+
+
 def warm() -> None:
     """What the first request would wait for: all modules, and the live model."""
     get_resolver().url_patterns  # noqa: B018  imports every view
@@ -84,4 +90,6 @@ def warm() -> None:
         connections.close_all()  # this thread asks no more
 
 
+begin(admission)
+register_after_fork(admission, begin)
 warm()

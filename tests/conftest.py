@@ -28,6 +28,7 @@ def _own_state(request: pytest.FixtureRequest) -> Iterator[None]:
         **settings.RECOMMENDER,
         "artifacts_dir": tmp_path / "artifacts",
         "encoders": ENCODERS,
+        "serving": {"explore": 0},  # what a test sees is not left to chance
         "screening": {"on": False},  # shops of tests do alike by design; tests of screening turn it on
     }
     settings.MEDIA_ROOT = tmp_path / "media"

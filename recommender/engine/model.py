@@ -57,6 +57,12 @@ class LiveModel:
     def __len__(self) -> int:
         return len(self.items)
 
+    def warm(self) -> None:
+        """Have at hand what the first answer would wait for: of a million vectors, some tenths of a second."""
+        if len(self):
+            rows, _ = self.popular(1)
+            self.recommend(Histories.single(rows), 1)
+
     def recommend(self, histories: Histories, k: int, exclude_rows: ArrayLike = ()) -> Ranking:
         """The K best items for each history: rows int32 (B, K), scores float32 (B, K); K = min(k, N).
 

@@ -10,4 +10,4 @@ THREADS = 32
 def command(host: str, port: int, workers: int) -> list[str]:
     where = ["--interface", "wsgi", "--host", host, "--port", str(port), "--workers", str(workers)]
     tuning = ["--blocking-threads", str(THREADS), "--no-ws", "--respawn-failed-workers"]
-    return [sys.executable, "-m", "granian", *where, *tuning, "recsite.wsgi:application"]
+    return [sys.executable, "-m", "recsite.web", *where, *tuning, "recsite.wsgi:application"]

@@ -35,6 +35,7 @@ BAND = 1.4  # how much longer the longest vector of a band may be than its short
 LEAST_PARTS = 4  # of a band
 NEARER = 0.5  # share of a part's vectors that lie within its angle
 SAMPLE, SUMMED, TUNED_K = 256, 6, 100  # queries that nprobe is chosen by, vectors added up for one, results of each
+SPARE = 1.5  # times the parts that those need: histories are more varied
 BLOCK = 512  # queries at once, whose promises take BLOCK nlist cells
 TINY = np.float32(1e-30)
 
@@ -215,6 +216,6 @@ def _enough(index: Any, parts: NDArray[np.float32], vectors: NDArray[np.float32]
         index.nprobe = nprobe
         rows, _ = opened.search(queries, k)
         if np.mean([len(np.intersect1d(a, b)) for a, b in zip(rows, oracle, strict=True)]) >= options.recall * k:
-            return nprobe
+            return round(nprobe * SPARE)
         nprobe = nprobe * 5 // 4
     return len(parts)

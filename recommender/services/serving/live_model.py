@@ -93,6 +93,7 @@ def _open(run_id: int, artifact: str) -> LiveModel | None:
         return None
     try:
         model = open_model(conf().artifacts_dir / artifact)
+        model.warm()
     except (RecommenderError, OSError):
         log.exception("Run %s is to serve but cannot be opened; other tiers serve instead.", run_id)
         _broken[run_id] = time.monotonic() + OPEN_AGAIN_AFTER_S

@@ -24,26 +24,20 @@ def sailor(live, guest, shop):
     return guest
 
 
-@pytest.fixture
-def calm(settings):
-    """No place is left to chance."""
-    settings.RECOMMENDER = {**settings.RECOMMENDER, "serving": {"explore": 0}}
-
-
 def rule(**values) -> Rule:
     made = Rule.objects.create(**{"name": values["action"], "enabled": True, **values})
     rules.forget()
     return made
 
 
-def test_a_filter_leaves_what_it_is_true_of(sailor, shop, calm):
+def test_a_filter_leaves_what_it_is_true_of(sailor, shop):
     Item.objects.filter(pk__in=item_ids("sea")[5:]).update(price=30)
     shelf = serving.recommend(sailor.pk, 3, condition=filtering.parse("price > 20"))
     assert shelf.tier == "model" and set(ids(shelf)) <= set(item_ids("sea")[5:]) and len(ids(shelf)) == 3
     assert not serving.recommend(sailor.pk, 3, condition=filtering.parse("price > 1000"))
 
 
-def test_what_is_bought_again_and_again_may_come_again(sailor, shop, calm):
+def test_what_is_bought_again_and_again_may_come_again(sailor, shop):
     events.record(sailor, shop["sea-04"], "purchase")
     assert "sea-04" not in ids(serving.recommend(sailor.pk, 19))
     Item.objects.filter(pk="sea-04").update(attributes={"bought_again": True})
@@ -65,7 +59,7 @@ def test_what_is_disliked_is_never_shown_even_if_bought_again(sailor, shop, sett
     assert "sea-04" not in ids(serving.recommend(sailor.pk, 19, category="sea"))
 
 
-def test_rules_act_on_every_shelf_and_are_named(sailor, calm):
+def test_rules_act_on_every_shelf_and_are_named(sailor):
     rule(action="exclude", condition='category = "sea"')
     for shelf in (
         serving.recommend(sailor.pk, 5),
@@ -80,7 +74,7 @@ def test_rules_act_on_every_shelf_and_are_named(sailor, calm):
     assert (second.item.pk, second.rules) == ("hill-07", ("Week of the hills",))
 
 
-def test_a_pin_brings_what_no_source_named(sailor, shop, calm):
+def test_a_pin_brings_what_no_source_named(sailor, shop):
     new = Item.objects.create(id="new", title="New", category_id="hill", price=1)
     rule(action="pin", condition='id = "new"', position=1)
     shelf = serving.recommend(sailor.pk, 3)
@@ -89,7 +83,7 @@ def test_a_pin_brings_what_no_source_named(sailor, shop, calm):
     assert "new" not in ids(serving.recommend(sailor.pk, 3))
 
 
-def test_a_rule_for_another_shelf_does_not_act(sailor, calm):
+def test_a_rule_for_another_shelf_does_not_act(sailor):
     rule(action="exclude", condition='category = "sea"', shelf="popular")
     assert all(item_id.startswith("sea") for item_id in ids(serving.recommend(sailor.pk, 3)))
 
@@ -113,7 +107,7 @@ def test_one_place_is_left_to_chance_and_its_chance_is_told(sailor, settings):
     assert len({entry.item.pk for entry in drawn}) > 1
 
 
-def test_answers_to_the_same_question_differ_by_chance_alone(sailor, calm):
+def test_answers_to_the_same_question_differ_by_chance_alone(sailor):
     assert len({tuple(ids(serving.recommend(sailor.pk, 6))) for _ in range(3)}) == 1
 
 
@@ -124,7 +118,7 @@ def test_what_is_sold_out_has_substitutes_of_its_kind_first(live, shop):
     assert len(ids(shelf)) == 4 and all(item_id.startswith("sea") for item_id in ids(shelf))
 
 
-def test_why_names_what_was_done_and_how_much_it_counts(live, guest, shop, calm):
+def test_why_names_what_was_done_and_how_much_it_counts(live, guest, shop):
     events.record(guest, shop["sea-03"], "purchase")
     events.record(guest, shop["hill-03"], "view")
     first = ids(serving.recommend(guest.pk, 1))[0]
@@ -147,13 +141,13 @@ def test_without_a_database_the_list_on_disk_serves(sailor, monkeypatch):
     assert "sea-00" not in ids(serving.recommend(sailor.pk, 3, exclude=["sea-00"]))
 
 
-def test_a_visitor_who_left_and_came_back_as_an_account_is_the_same(live, guest, account, shop, calm):
+def test_a_visitor_who_left_and_came_back_as_an_account_is_the_same(live, guest, account, shop):
     events.record(guest, shop["sea-03"], "view")
     people.merge(guest.pk, account)
     assert histories.read(account.pk) and ids(serving.recommend(account.pk, 3))[0].startswith("sea")
 
 
-def test_a_boost_brings_in_a_part_of_a_list_at_most(sailor, shop, calm):
+def test_a_boost_brings_in_a_part_of_a_list_at_most(sailor, shop):
     for number in range(12):
         Item.objects.create(id=f"new-{number}", title=f"New {number}", category_id="hill", price=1)
     rule(action="boost", condition='id contains "new-"', amount=50)
