@@ -13,7 +13,8 @@ with a dislike, what the item would have raised falls.
 
 Fitting costs O(M^3) for the M items that anyone took, and 4 M^2 bytes for the one matrix that is inverted in place: 4 s
 and 55 MB at 3,700 items, 30 s and 560 MB at 12,100 on two cores. Where those bytes exceed `memory_mib`, every item is
-predicted from `predictors` others only (see sparse_inverse), in time and memory that grow with the items that are.
+predicted from `predictors` others only (see sparse_inverse), in time and memory that grow with the items that are:
+154 s of CPU and 1.3 GiB beside the events at 100,000 items and 10 million events.
 """
 
 from collections.abc import Iterator
