@@ -70,7 +70,7 @@ def write_content(
         for modality, kind in indexes.items():
             target = directory / f"{modality}_index"
             target.mkdir()
-            index_kind(kind).build(parts[modality][1], target, IndexOptions())
+            index_kind(kind).build(parts[modality][1], target, IndexOptions(sums=False, k=35))
 
     facts = {
         "indexes": indexes,

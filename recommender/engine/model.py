@@ -15,6 +15,7 @@ and leaves nothing of a person to erase.
 
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
+from itertools import islice
 from pathlib import Path
 from typing import Any
 
@@ -34,7 +35,8 @@ from recommender.engine.trainers import Arrays, KnowsNeighbours, Options, Query,
 from recommender.engine.trainers.popularity import PopularityConfig, PopularityTrainer
 
 NOT_SERVED = frozenset({"user_vectors"})  # learned, but dropped when written
-REMEMBERED = 10_000  # items whose nearest ones a process keeps at hand: 6 MB for 35 of each
+BESIDE = IndexOptions(sums=False, k=35, recall=0.9)  # of an item's nearest ones, the furthest of which say little
+REMEMBERED = 30_000  # items whose nearest ones a process keeps at hand: 15 MB for 35 of each
 Ranking = tuple[NDArray[np.int32], NDArray[np.float32]]  # rows and scores, best first
 
 
@@ -113,8 +115,8 @@ class LiveModel:
             units = np.asarray(self.artifact.arrays["unit_vectors"][[row for row, _ in missing]])
             rows, scores = self.similar_index.search(units, k)
             known |= {key: (rows[place].copy(), scores[place].copy()) for place, key in enumerate(missing)}
-            if len(self._beside) + len(missing) > REMEMBERED:
-                self._beside.clear()
+            for key in list(islice(self._beside, max(0, len(self._beside) + len(missing) - REMEMBERED))):
+                self._beside.pop(key, None)
             self._beside.update((key, known[key]) for key in missing)
         return np.stack([known[key][0] for key in keys]), np.stack([known[key][1] for key in keys])
 
@@ -178,7 +180,7 @@ def write_model(
         kind = index_kind(index_name)
         for folder, indexed in (("index", vectors), ("similar", unit_vectors)):
             (directory / folder).mkdir()
-            kind.build(indexed, directory / folder, IndexOptions())
+            kind.build(indexed, directory / folder, IndexOptions() if folder == "index" else BESIDE)
 
     facts = {"trainer": trainer_name, "config": asdict(config), "index": index_name, "counts": _counts(data)}
     return write(root, name, stored, {**(manifest or {}), **facts}, build)

@@ -15,7 +15,7 @@ REMEMBERED = 20_000  # different values of one column: prices, moments
 @cache
 def _readers(model: type[Model], names: tuple[str, ...], vendor: str) -> list[tuple[int, Callable[[Any], Any]]]:
     """What has to be done to values of some columns, by their place; columns that need nothing are left out."""
-    found = []
+    found: list[tuple[int, Callable[[Any], Any]]] = []
     for place, name in enumerate(names):
         field = model._meta.get_field(name.removesuffix("_id"))
         column: Any = field.get_col(model._meta.db_table)  # type: ignore[union-attr]  # columns only are asked for

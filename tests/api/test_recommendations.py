@@ -196,3 +196,22 @@ def test_the_next_click_carries_the_answer_back(call: Call, learned: Run) -> Non
     assert call("POST", "/events", sent, "ingest").status_code == 201
     saved = Event.objects.get(visitor_id="reader")
     assert (str(saved.rec_id), saved.run_id, saved.position) == (shelf["rec_id"], learned.pk, 1)
+
+
+@pytest.mark.parametrize(
+    "query",
+    ["user_id=a&n=3", "session_id=s", "", "user_id=", "user_id=guest:x", "user_id=a&session_id=b", "user_id=a&n=0",
+     "user_id=a&n=101", "user_id=a&n=x", "user_id=a&n=", "user_id=a&user_id=b", "user_id=a%20b", "user_id=a&n=03"],
+)  # fmt: skip
+@pytest.mark.parametrize("scope", ["read", "ingest", None])
+def test_what_is_asked_most_is_answered_as_all_else_is(
+    call: Call, shop: list[Item], query: str, scope: str | None
+) -> None:
+    """The quick way to an answer, and ninja's, which one more parameter asks for."""
+    quick = call("GET", f"/recommendations?{query}", scope=scope)
+    usual = call("GET", f"/recommendations?{query}&explain=false", scope=scope)
+    assert quick.status_code == usual.status_code
+    assert {**quick.data, "rec_id": ""} == {**usual.data, "rec_id": ""}
+    assert {name: quick[name] for name in quick.headers if name != "Content-Length"} == {
+        name: usual[name] for name in usual.headers if name != "Content-Length"
+    }

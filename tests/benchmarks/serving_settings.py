@@ -4,7 +4,5 @@ from recsite.settings import *  # noqa: F403
 from recsite.settings import RECOMMENDER
 
 ROOT_URLCONF = "tests.benchmarks.serving_urls"
-RECOMMENDER["guard"] = {
-    "limits": {"key_requests": {"hard": 10**8}, "key_items": {"hard": 10**8}},
-    "client_header": "REMOTE_ADDR",
-}
+FAR = {"hard": 10**8}
+RECOMMENDER["guard"] = {"limits": {"key_requests": FAR, "key_items": FAR}, "client_header": "REMOTE_ADDR"}

@@ -1,4 +1,4 @@
-"""The site's addresses and one more: a Django view that does nothing, for what a server and Django cost by themselves."""
+"""The site's addresses and one more: a Django view that does nothing, for what a server and Django cost alone."""
 
 import os
 from functools import cache

@@ -12,12 +12,14 @@ and the nprobe parts that promise most are looked at (the bound that ball trees 
 Inner-Product Search Using Tree Data-Structures"). O((nlist + N nprobe / nlist) D) per query. The file is memory-mapped:
 all web processes share one copy of it.
 
-On a million vectors of tests/benchmarks/serving_world.py, 5,000 parts, 128 of them find recall@100 .992 in .2 ms;
-without bands, all vectors made equally long by one more number (Bachrach et al. 2014), 192 of 4,000 find .71 in .3 ms.
-On ALS's of Gowalla (40,981 x 64), 128 of 1,000 find .998 in .07 ms.
+On a million vectors of tests/benchmarks/serving_world.py, 64-d, 128 parts of 5,000 find recall@100 .992 in .2 ms of one
+core; without bands, all vectors made equally long by one more number (Bachrach et al. 2014, "Speeding Up the Xbox
+Recommender System"), 192 of 4,000 find .71 in .3 ms. On ALS's of Gowalla (40,981 x 64), 128 of 1,000 find .998 in
+.07 ms.
 """
 
 from dataclasses import dataclass
+from functools import cache
 from math import sqrt
 from pathlib import Path
 from typing import Any
@@ -34,7 +36,9 @@ KMEANS_SWEEPS, KMEANS_SAMPLE = 8, 64  # sweeps, and vectors of each part that it
 BAND = 1.4  # how much longer the longest vector of a band may be than its shortest
 LEAST_PARTS = 4  # of a band
 NEARER = 0.5  # share of a part's vectors that lie within its angle
-SAMPLE, SUMMED, TUNED_K = 256, 6, 100  # queries that nprobe is chosen by, vectors added up for one, results of each
+SAMPLE, SUMMED = 256, 6  # queries that nprobe is chosen by, vectors added up for one
+USUAL_K = 100
+LEAST_PROBED = 32  # parts: fewer save nothing
 SPARE = 1.5  # times the parts that those need: histories are more varied
 BLOCK = 512  # queries at once, whose promises take BLOCK nlist cells
 TINY = np.float32(1e-30)
@@ -85,7 +89,7 @@ class FaissIndex:
             if not (directory / name).is_file():
                 raise ArtifactMissing(f"{name} is not there.")
         try:
-            index = faiss.read_index(str(directory / FILE), faiss.IO_FLAG_MMAP_IFC)
+            index: Any = faiss.read_index(str(directory / FILE), faiss.IO_FLAG_MMAP_IFC)
             parts = np.asarray(np.load(directory / PARTS, mmap_mode="r", allow_pickle=False))
         except (RuntimeError, ValueError) as error:
             raise ArtifactDamaged(f"{FILE} or {PARTS} cannot be read.") from error
@@ -111,24 +115,22 @@ class FaissIndex:
     def _search(self, queries: NDArray[np.float32], k: int) -> tuple[NDArray[np.int64], NDArray[np.float32]]:
         import faiss
 
-        # More results lie in more parts.
-        nprobe = min(self.index.nlist, round(self.index.nprobe * max(1.0, k / TUNED_K) ** 0.5))
-        everywhere: Any = faiss.SearchParametersIVF(nprobe=self.index.nlist)  # type: ignore[call-arg]  # faiss patches it in
+        # More results than usual lie in more parts.
+        nprobe = min(self.index.nlist, round(self.index.nprobe * max(1.0, k / USUAL_K) ** 0.5))
         if nprobe == self.index.nlist:
-            scores, rows = self.index.search(queries, k, params=everywhere)
+            scores, rows = self.index.search(queries, k, params=_looking_at(nprobe))
             return rows, scores
         promises = self._promises(queries)
         parts = np.ascontiguousarray(np.argpartition(promises, -nprobe, axis=1)[:, -nprobe:], dtype=np.int64)
         given = np.take_along_axis(promises, parts, axis=1)
         rows = np.empty((len(queries), k), dtype=np.int64)
         scores = np.empty((len(queries), k), dtype=np.float32)
-        asked: Any = faiss.SearchParametersIVF(nprobe=nprobe)  # type: ignore[call-arg]
-        pointers = map(faiss.swig_ptr, (parts, given, scores, rows))
+        pointers = [faiss.swig_ptr(array) for array in (parts, given, scores, rows)]
         # Through faiss's own interface: what it lays over it for Python takes no number of parts.
-        self.index.search_preassigned_c(len(queries), faiss.swig_ptr(queries), k, *pointers, False, asked)
+        self.index.search_preassigned_c(len(queries), faiss.swig_ptr(queries), k, *pointers, False, _looking_at(nprobe))
         short = rows[:, -1] < 0
         if short.any():
-            scores[short], rows[short] = self.index.search(queries[short], k, params=everywhere)
+            scores[short], rows[short] = self.index.search(queries[short], k, params=_looking_at(self.index.nlist))
         return rows, scores
 
     def _promises(self, queries: NDArray[np.float32]) -> NDArray[np.float32]:
@@ -137,6 +139,13 @@ class FaissIndex:
         cosines = (queries / np.maximum(lengths, TINY)[:, None]) @ self.centres.T
         turned = cosines * self.cosines + np.sqrt(np.maximum(1 - cosines * cosines, 0)) * self.sines
         return np.asarray(self.longest * np.where(cosines >= self.cosines, np.float32(1), turned))
+
+
+@cache
+def _looking_at(nprobe: int) -> Any:
+    import faiss
+
+    return faiss.SearchParametersIVF(nprobe=nprobe)  # type: ignore[call-arg]  # faiss patches it in
 
 
 def _of(index: Any, parts: NDArray[np.float32]) -> FaissIndex:
@@ -199,23 +208,25 @@ def _facts(
 
 
 def _enough(index: Any, parts: NDArray[np.float32], vectors: NDArray[np.float32], options: IndexOptions) -> int:
-    """How many parts to look at for the recall that is wanted, by queries like those that will come: a shopper's vector
-    lies among those of some items, mostly popular ones. Half of the queries are one item's, half are sums of several.
-    """
+    """How many parts to look at for the recall that is wanted, by queries as they will come: vectors, the longer
+    the likelier, and for half of them, where that is asked for, sums of several."""
     rng = np.random.default_rng(options.seed)
     lengths = np.sqrt(np.einsum("nd,nd->n", vectors, vectors)) + TINY
     size = min(SAMPLE, len(vectors))
     rows = rng.choice(len(vectors), (size, SUMMED), p=lengths / lengths.sum(dtype=np.float64))
     queries = vectors[rows]
-    queries = np.concatenate((queries[: size // 2, 0], queries[size // 2 :].sum(axis=1)))
-    k = min(TUNED_K, len(vectors))
+    if options.sums:
+        queries = np.concatenate((queries[: size // 2, 0], queries[size // 2 :].sum(axis=1)))
+    else:
+        queries = queries[:, 0]
+    k = min(options.k, len(vectors))
     oracle, _ = ExactIndex(vectors).search(queries, k)
     opened = _of(index, parts)
-    nprobe = 8
+    nprobe = LEAST_PROBED
     while nprobe < len(parts):
         index.nprobe = nprobe
-        rows, _ = opened.search(queries, k)
-        if np.mean([len(np.intersect1d(a, b)) for a, b in zip(rows, oracle, strict=True)]) >= options.recall * k:
+        found, _ = opened.search(queries, k)
+        if np.mean([len(np.intersect1d(a, b)) for a, b in zip(found, oracle, strict=True)]) >= options.recall * k:
             return round(nprobe * SPARE)
         nprobe = nprobe * 5 // 4
     return len(parts)

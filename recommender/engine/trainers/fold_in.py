@@ -73,12 +73,23 @@ class FoldInQuery:
         unseen = np.float32(1) if self.unseen is None else self.unseen[told.item_rows]
         return gained, unseen + gained, (told.sums > 0).astype(np.float32)
 
+    def _known(self, histories: Histories) -> tuple[Told, NDArray[np.float32]]:
+        """What was told, and Z. Of a single history it is kept with it: an answer asks for its vector, then for what
+        stands behind it."""
+        kept: tuple[FoldInQuery, Told, NDArray[np.float32]] | None = histories.__dict__.get("_folded_in")
+        if kept is not None and kept[0] is self:
+            return kept[1:]
+        told = Told.of(histories, len(self.item_vectors))
+        z = self.item_vectors[told.item_rows] @ self._turned[0]
+        if len(histories) == 1:
+            histories.__dict__["_folded_in"] = self, told, z
+        return told, z
+
     def vectors(self, histories: Histories) -> NDArray[np.float32]:
         basis, d = self._turned
         result = np.zeros((len(histories), len(d)), dtype=np.float32)
         for users, batch in _batches(histories):
-            told = Told.of(batch, len(self.item_vectors))
-            z = self.item_vectors[told.item_rows] @ basis
+            told, z = self._known(histories if len(histories) == 1 else batch)
             bounds = np.searchsorted(told.user_rows, np.arange(len(batch) + 1))
             gained, confidence, liked = self._told(told)
             turned = result[users]
@@ -95,8 +106,8 @@ class FoldInQuery:
     def contributions(self, histories: Histories, item_rows: NDArray[np.int32]) -> NDArray[np.float32]:
         """Exact (section 5 of the paper): score_k = sum_i c_i y_k' A^-1 y_i over liked i; repeats share by weight."""
         basis, d = self._turned
-        told = Told.of(histories, len(self.item_vectors))
-        z, asked = self.item_vectors[told.item_rows] @ basis, self.item_vectors[item_rows] @ basis
+        told, z = self._known(histories)
+        asked = self.item_vectors[item_rows] @ basis
         gained, confidence, liked = self._told(told)
         system = (z.T * gained) @ z + np.diag(1 / d)
         per_item = (z * (confidence * liked)[:, None]) @ np.linalg.solve(system, asked.T)

@@ -89,7 +89,8 @@ def choose(
         at_once += len(found) - found.own
     kept, items, causes = list[int](), list[Item](), list[str | None]()
     past: dict[str, str] = {}
-    whole = terms.stars or bool(terms.acting) or terms.condition is not None  # pages show more; rules may ask for all
+    # Of three times as many as will be shown, only what decides; pages show more, and rules may ask for all.
+    whole = not mixed or terms.stars or bool(terms.acting) or terms.condition is not None
     while places:
         now, places = places[:at_once], places[at_once:]
         at_once *= POOL
@@ -132,6 +133,8 @@ def choose(
         )
         for position, index in enumerate(order.tolist(), 1)
     ]
+    if not whole and found.items is None:
+        truth.add_pictures([entry.item for entry in entries])
     behind = {items[index].pk: causes[index] for index in order.tolist()}
     return Chosen(
         entries,

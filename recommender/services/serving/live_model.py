@@ -93,11 +93,14 @@ def _open(run_id: int, artifact: str) -> LiveModel | None:
         return None
     try:
         model = open_model(conf().artifacts_dir / artifact)
-        model.warm()
     except (RecommenderError, OSError):
         log.exception("Run %s is to serve but cannot be opened; other tiers serve instead.", run_id)
         _broken[run_id] = time.monotonic() + OPEN_AGAIN_AFTER_S
         return None
+    try:
+        model.warm()
+    except Exception:
+        log.exception("Run %s fails; each answer tries it, and has others to fall back on.", run_id)
     while len(_opened) >= MOST_OPEN:  # its files stay mapped until the last request that holds it is done
         del _opened[next(iter(_opened))]
     _opened[run_id] = model

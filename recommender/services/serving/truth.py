@@ -18,6 +18,7 @@ M = TypeVar("M", bound=Model)
 SHOWN = ("id", "title", "creator", "category_id", "price", "stock", "sound", "active")
 FIELDS = (*SHOWN, "attributes", "added_at")  # what takes long to read comes last
 ITEMS, CATEGORIES, PICTURES, REVIEWS = (model._meta.db_table for model in (Item, Category, Picture, Review))
+CATEGORY = f", c.name, c.parent_id, c.position FROM {ITEMS} i LEFT JOIN {CATEGORIES} c ON c.slug = i.category_id"
 CARD = f"""
     , c.name, c.parent_id, c.position, p.id, p.file, p.alt
     FROM {ITEMS} i
@@ -30,8 +31,8 @@ STARS = f", (SELECT AVG(r.stars) {OPEN}), (SELECT COUNT(*) {OPEN})"
 
 
 def read(item_ids: Collection[str], *, stars: bool = False, whole: bool = True) -> dict[str, Item]:
-    """These items as they are now, whether or not they can be bought. Unless `whole`, attributes and the day they were
-    added are left for a query of their own, if anybody asks."""
+    """These items as they are now, whether or not they can be bought. Unless `whole`, attributes, moments and pictures
+    are left for queries of their own, if anybody asks."""
     if not item_ids:
         return {}
     wanted = f"WHERE i.id IN ({', '.join(['%s'] * len(item_ids))})"
@@ -54,27 +55,46 @@ def is_for_sale(item: Item, category: str | None = None) -> bool:
     return category is None or category in (item.category_id, item.category.parent_id if item.category else None)
 
 
+def add_pictures(items: Collection[Item]) -> None:
+    """What `read` left out for them: the picture of each one's card."""
+    if not items:
+        return
+    wanted = f"WHERE item_id IN ({', '.join(['%s'] * len(items))}) ORDER BY position, id"
+    query = f"SELECT id, item_id, file, alt FROM {PICTURES} {wanted}"  # noqa: S608
+    rows = fetched(query, [item.pk for item in items], Picture)
+    first: dict[str, Picture] = {}
+    for picture_id, item_id, file, alt in rows:
+        if item_id not in first:
+            first[item_id] = _picture(picture_id, item_id, file, alt, connection.alias)
+    for item in items:
+        item.__dict__["_prefetched_objects_cache"] = {"pictures": [first[item.pk]] if item.pk in first else []}
+
+
 def _items(wanted: str, values: Sequence[Any], stars: bool, names: tuple[str, ...] = FIELDS) -> Iterator[Item]:
-    card = CARD.replace("p.alt", f"p.alt{STARS}", 1) if stars else CARD
+    card = CARD if names is FIELDS else CATEGORY
+    if stars:
+        card = card.replace("c.position", f"c.position{STARS}", 1)
     known: dict[str, Category] = {}
     alias, n = connection.alias, len(names)
     for row in fetched(f"SELECT i.{', i.'.join(names)} {card} {wanted}", values, Item, names):
         item = _made(Item, dict(zip(names, row, strict=False)), alias)
-        name, parent_id, position, picture_id, file, alt = row[n : n + 6]
+        name, parent_id, position, *more = row[n:]
         if stars:
-            item.mean_stars, item.review_count = row[n + 6 :]  # type: ignore[attr-defined]  # as an annotation would
+            item.mean_stars, item.review_count, *more = more  # type: ignore[attr-defined]  # as an annotation would
         slug = item.category_id
         if slug is not None:
             if slug not in known:
                 facts = {"slug": slug, "name": name, "parent_id": parent_id, "position": position}
                 known[slug] = _made(Category, facts, alias)
             item._state.fields_cache["category"] = known[slug]
-        pictures = []
-        if picture_id is not None:
-            picture = {"id": picture_id, "item_id": item.pk, "file": file, "alt": alt}
-            pictures = [_made(Picture, picture, alias)]
-        item.__dict__["_prefetched_objects_cache"] = {"pictures": pictures}
+        if more:
+            pictures = [] if more[0] is None else [_picture(more[0], item.pk, more[1], more[2], alias)]
+            item.__dict__["_prefetched_objects_cache"] = {"pictures": pictures}
         yield item
+
+
+def _picture(picture_id: int, item_id: str, file: str, alt: str, alias: str) -> Picture:
+    return _made(Picture, {"id": picture_id, "item_id": item_id, "file": file, "alt": alt}, alias)
 
 
 def _made(kind: type[M], values: dict[str, Any], alias: str) -> M:

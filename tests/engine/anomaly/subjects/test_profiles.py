@@ -5,7 +5,8 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from recommender.engine.anomaly.subjects import profile_verdicts
+from recommender.engine.anomaly.subjects import profile_crowds, profile_rounds, profile_verdicts
+from recommender.engine.anomaly.subjects.profile_crowds import Crowds, Membership
 from recommender.engine.anomaly.subjects.profiles import FLOOR, find
 from recommender.engine.data.activity import KINDS, RATING, Activity
 from recommender.engine.data.ids import Ids
@@ -177,3 +178,16 @@ def test_progress_may_stop_it():
 def test_the_share_of_fakes_stays_a_share_where_all_are() -> None:
     assert profile_verdicts.share_of_fakes(np.full(50, 9.0)) == profile_verdicts.MOST_SHARE
     assert profile_verdicts.share_of_fakes(np.full(50, -9.0)) == profile_verdicts.LEAST_PRIOR
+
+
+def test_a_crowd_farther_out_than_any_decoys_counts_for_more():
+    random = np.random.default_rng(0)
+    values = random.normal(size=(80, len(profile_crowds.NAMES)))
+    values[60:, 1:] += 3  # decoys' crowds
+    values[0, 1:], values[1, 1:] = 7, 12
+    values[:, 0] = np.log(5)
+    crowds = Crowds(values.astype(np.float32), np.zeros((400, 3), np.float32))
+    each = np.arange(80)
+    gangs = np.where(each < 60, -1, each)
+    odds = profile_rounds._crowd_odds(Membership(np.repeat(each, 5), np.arange(400), 3 * each, gangs), crowds)
+    assert odds[1] > odds[0] + 1 > odds[2:60].max() + 1
