@@ -7,7 +7,6 @@ by; in serving they are a model's rows, and what the model does not know comes a
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import Protocol
 
 import numpy as np
 from numpy.typing import NDArray
@@ -29,13 +28,6 @@ FEW_PAIRS = 40_000
 Ranked = tuple[NDArray[np.int32], NDArray[np.float32]]  # rows and scores (K,), best first
 # For R items, K others of each with their scores, (R, K) each; UNKNOWN and 0 where there are fewer.
 Neighbours = Callable[[NDArray[np.int32], int], Ranked]
-
-
-class Searches(Protocol):
-    """What an index is asked; named here because ranking stands beside indexes, not above them."""
-
-    def search(self, queries: NDArray[np.float32], k: int) -> tuple[NDArray[np.int32], NDArray[np.float32]]:
-        """Rows int32 and scores float32, (B, K), best first."""
 
 
 @dataclass(frozen=True)
@@ -143,11 +135,6 @@ def similar_to_recent(told: Histories, k: int, neighbours: Neighbours) -> Ranked
         return NOTHING
     found, scores = neighbours(rows, k + len(rows))
     return _first(without(added_up(found, scores, weights, k + len(told.item_rows)), told.item_rows), k)
-
-
-def by_vectors(unit_vectors: NDArray[np.float32], index: Searches) -> Neighbours:
-    """Neighbours by the cosine of vectors (N, D), which `index` holds; all in one search."""
-    return lambda rows, k: index.search(np.asarray(unit_vectors[rows]), k)
 
 
 def one_by_one(neighbours: Callable[[int, int], Ranked]) -> Neighbours:

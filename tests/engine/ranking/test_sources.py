@@ -75,22 +75,6 @@ def test_neighbours_of_recent_likes_count_by_how_late_they_were_liked() -> None:
     assert sources.similar_to_recent(Histories.single([]), 5, sources.one_by_one(neighbours))[0].tolist() == []
 
 
-def test_vectors_are_searched_at_once() -> None:
-    units = np.eye(4, dtype=np.float32)
-    units[1] = [0.8, 0.6, 0, 0]
-    asked = []
-
-    class Index:
-        def search(self, queries: Any, k: int) -> Any:
-            asked.append(len(queries))
-            cosines = queries @ units.T
-            order = np.argsort(-cosines, axis=1)[:, :k].astype(np.int32)
-            return order, np.take_along_axis(cosines, order, 1)
-
-    rows, scores = sources.similar_to_recent(Histories.single([0, 3]), 2, sources.by_vectors(units, Index()))
-    assert rows.tolist() == [1] and scores[0] == pytest.approx(0.7 * 0.8) and asked == [2]
-
-
 def test_companions_of_recent_likes() -> None:
     rows = np.array([[1, 2], [0, -1], [0, -1], [-1, -1]], dtype=np.int32)
     scores = np.array([[9, 4], [9, 0], [4, 0], [0, 0]], dtype=np.float32)
