@@ -107,7 +107,7 @@ def prune(now: datetime | None = None) -> int:
 
 
 def forget() -> None:
-    """For tests: nothing was counted, and nothing is written by itself."""
+    """Start anew, as a forked process does and tests do: nothing was counted, and nothing is written by itself."""
     global _timer, _at_end
     with _lock:
         _pending.clear()

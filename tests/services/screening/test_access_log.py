@@ -126,6 +126,7 @@ def test_what_was_counted_is_written_when_a_process_ends(monkeypatch: pytest.Mon
     ends, told = context.Pipe(duplex=False)
 
     def work() -> None:
+        access_log.forget()  # as recsite.wsgi has each new process do
         monkeypatch.setattr(access_log, "flush", lambda: told.send("written"))
         access_log.start()
 
