@@ -153,7 +153,7 @@ def prune(now: datetime | None = None) -> int:
 
 
 def forget() -> None:
-    """For tests: nothing waits, nothing was dropped, and nothing is written by itself."""
+    """Start anew, as forked processes and tests do: nothing waits or was dropped; nothing is written by itself."""
     global _timer, _at_end, _dropped
     with _lock:
         _waiting.clear()

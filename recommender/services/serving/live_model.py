@@ -29,7 +29,7 @@ class Live:
     model: LiveModel | None
 
 
-_opened: dict[int, LiveModel] = {}  # the one used last comes last
+_opened: dict[int, LiveModel] = {}  # in the order in which they were opened
 _broken: dict[int, float] = {}  # runs that could not be opened: when (monotonic seconds) to try again
 _opening = threading.Lock()
 _aside = False  # whether a thread opens what is asked for while something else can answer
